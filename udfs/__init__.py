@@ -1,0 +1,1 @@
+"""What runs in the workers: pure cores, and one package (``runtime``) that knows Flink."""

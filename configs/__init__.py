@@ -1,0 +1,1 @@
+"""Where configs come from: Apollo's protocol, the manifest, and its roll-out in two phases."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -26,7 +26,7 @@ Directory = Annotated[
 ]
 
 
-def _port(name: str, what: str) -> typer.models.OptionInfo:
+def _port(name: str, what: str) -> Any:
     return typer.Option(
         option(name),
         envvar=variable(name),

@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import importlib.util
 import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import requests
 
 from stack import flink, flink_home, java, kafka, ports, processes
-from stack.processes import Process
-from stack.settings import LOCAL, ROOT, StackSettings, cure
+from stack.settings import LOCAL, ROOT, StackSettings
+from stack.supervisor import STOP_GRACE_S, Part, PartStatus, Supervisor
 from udfs.errors import StackError
 
-READY_TIMEOUT_S = 90.0
-# A JVM that has not ended by then hangs; nothing of a local stack is worth a longer wait.
-STOP_GRACE_S = 10.0
-LOG_TAIL_LINES = 20
-LOG_KEEP_BYTES = 20 * 1024 * 1024
-POLL_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A process of the stack: how it starts, which ports it takes, how one sees it is ready."""
-
-    name: str
-    command: Callable[[], Sequence[str]]
-    ports: Mapping[str, int]
-    ready: Callable[[], bool]
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class PartStatus:
-    """One line of ``millrace status``."""
-
-    name: str
-    state: str  # "running", "starting", "stopped"
-    pid: int | None
-    address: str
-    log: Path
+CONFIG_SERVER = "config-server"
 
 
 class Stack:
@@ -69,10 +37,10 @@ class Stack:
         say: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.settings = settings or StackSettings()
-        self._say = say
         self._run_dir = self.settings.run_dir
         self._home = LOCAL / "flink"
         self._jars = LOCAL / "jars"
+        self._supervisor = Supervisor(self._run_dir, self.environment, say)
 
     @property
     def kafka_bootstrap(self) -> str:
@@ -96,41 +64,27 @@ class Stack:
 
     @property
     def flink_home(self) -> Path:
-        """The Flink distribution; build it with :meth:`up`."""
+        """The Flink distribution; :meth:`up` builds it."""
         return self._home
 
     def log(self, name: str) -> Path:
         """The log of a part, e.g. ``kafka`` or ``taskmanager-1``."""
-        return self._run_dir / "logs" / f"{name}.log"
+        return self._supervisor.log(name)
 
     # -- all of it ------------------------------------------------------------------------
 
-    def up(self) -> None:
+    def up(self) -> list[str]:
         """Start what does not run yet and wait until all of it is ready.
+
+        Returns:
+            The parts that were started; the others ran already.
 
         Raises:
             StackError: A part does not come up, or a port is a stranger's. What this call
                 started is stopped again.
         """
-        for name in ("pids", "logs", "objects"):
-            (self._run_dir / name).mkdir(parents=True, exist_ok=True)
-        with self._lock():
-            parts = self._parts()
-            missing = [part for part in parts if self._process(part.name) is None]
-            offsets = {part.name: 0 for part in parts}
-            if missing:
-                self._check_ports(missing)
-                java.check(java.find())
-                flink_home.build(self._home, self._jars / "connector")
-                flink.prepare(self.settings, self._home)
-                self.settings.save()
-            try:
-                for part in missing:
-                    offsets[part.name] = self._launch(part)
-                self._await_ready(parts, offsets)
-            except BaseException:
-                self._terminate([part.name for part in missing])
-                raise
+        with self._supervisor.lock():
+            return self._supervisor.up(self._parts(), self._prepare)
 
     def stop(self) -> list[str]:
         """End every process of this stack, and nothing else.
@@ -140,32 +94,24 @@ class Stack:
         """
         if not self._run_dir.is_dir():
             return []
-        with self._lock():
-            running = self.running()
+        with self._supervisor.lock():
+            running = self._supervisor.running()
             # TaskManagers first: without their JobManager they would wait for it.
-            first = [name for name in self._known() if name.startswith("taskmanager")]
-            self._terminate(first)
-            self._terminate(name for name in self._known() if name not in first)
+            names = self._supervisor.known()
+            self._supervisor.end(name for name in names if _is_taskmanager(name))
+            self._supervisor.end(name for name in names if not _is_taskmanager(name))
             return running
 
     def running(self) -> list[str]:
         """Names of the parts whose process runs."""
-        return [name for name in self._known() if self._process(name)]
+        return self._supervisor.running()
 
     def status(self) -> list[PartStatus]:
         """The state of every part."""
-        lines = []
-        parts = {part.name: part for part in self._parts()}
-        for name in [*parts, *(name for name in self._known() if name not in parts)]:
-            process = self._process(name)
-            part = parts.get(name) or self._taskmanager(_index(name))
-            state = "stopped"
-            if process is not None:
-                state = "running" if part.ready() else "starting"
-            address = ", ".join(f"{ports.HOST}:{port}" for port in part.ports.values())
-            pid = process.pid if process else None
-            lines.append(PartStatus(name, state, pid, address, self.log(name)))
-        return lines
+        parts = self._parts()
+        names = {part.name for part in parts}
+        added = [self._taskmanager(_index(name)) for name in self._known_taskmanagers() - names]
+        return [self._supervisor.status(part) for part in [*parts, *added]]
 
     # -- TaskManagers ---------------------------------------------------------------------
 
@@ -173,36 +119,25 @@ class Stack:
         """Pids of the running TaskManagers by index."""
         return {
             _index(name): process.pid
-            for name in self._known()
-            if name.startswith("taskmanager") and (process := self._process(name))
+            for name in sorted(self._known_taskmanagers())
+            if (process := self._supervisor.process(name))
         }
 
-    def start_taskmanager(self, index: int, *, wait: bool = True) -> int:
+    def start_taskmanager(self, index: int) -> int:
         """Start a TaskManager, in place of one that was killed or as one more.
 
         Args:
             index: Its number, from 1.
-            wait: Wait until the JobManager knows it.
 
         Returns:
-            Its pid; that of the running one if there is one.
+            Its pid, once the JobManager knows it; that of the running one if there is one.
 
         Raises:
             StackError: It does not come up.
         """
         part = self._taskmanager(index)
-        offset = 0
-        if self._process(part.name) is None:
-            before = processes.read(self._pid_file(part.name))
-            if before is not None:
-                processes.kill_orphans(before, str(self._run_dir))
-            offset = self._launch(part)
-        if wait:
-            self._await_ready([part], {part.name: offset})
-        process = self._process(part.name)
-        if process is None:
-            raise self._failed(part.name, "ended right after its start", offset)
-        return process.pid
+        self._supervisor.up([part])
+        return self.taskmanager_pids()[index]
 
     def kill_taskmanager(self, index: int, number: signal.Signals = signal.SIGKILL) -> int:
         """Send a TaskManager a signal, ``SIGKILL`` by default, and wait until it is gone.
@@ -213,7 +148,7 @@ class Stack:
         Raises:
             StackError: It does not run.
         """
-        process = self._process(f"taskmanager-{index}")
+        process = self._supervisor.process(f"taskmanager-{index}")
         if process is None:
             raise StackError(f"taskmanager-{index} does not run; 'millrace status' shows what does")
         os.kill(process.pid, number)
@@ -223,12 +158,12 @@ class Stack:
     # -- config server --------------------------------------------------------------------
 
     def stop_config_server(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End the config server; does nothing if it does not run."""
-        process = self._process("config-server")
+        """End the config server with a signal; does nothing if it does not run."""
+        process = self._supervisor.process(CONFIG_SERVER)
         if process is not None:
             os.kill(process.pid, number)
             processes.wait_gone([process], STOP_GRACE_S)
-        self._terminate(["config-server"])
+        self._supervisor.end([CONFIG_SERVER])
 
     def restart_config_server(self) -> None:
         """End the config server if it runs, and start it again with what it had on disk.
@@ -237,15 +172,11 @@ class Stack:
             StackError: It does not come up.
         """
         self.stop_config_server()
-        part = self._config_server()
-        self._check_ports([part])
-        self._await_ready([part], {part.name: self._launch(part)})
+        self._supervisor.up([self._config_server()])
 
     # -- jobs -----------------------------------------------------------------------------
 
-    def flink(
-        self, *arguments: str, timeout_s: float = 300.0
-    ) -> subprocess.CompletedProcess[str]:
+    def flink(self, *arguments: str, timeout_s: float = 300.0) -> subprocess.CompletedProcess[str]:
         """Run ``bin/flink`` of this stack's distribution against this stack's cluster.
 
         Args:
@@ -270,7 +201,7 @@ class Stack:
             key: value
             for key, value in os.environ.items()
             # They would lead Python or Flink's scripts elsewhere.
-            if key not in ("PYTHONPATH", "PYTHONHOME") and not key.startswith("FLINK_")
+            if key not in {"PYTHONPATH", "PYTHONHOME"} and not key.startswith("FLINK_")
         }
         venv_bin = str(Path(sys.executable).parent)
         return {
@@ -283,41 +214,48 @@ class Stack:
             "FLINK_CONF_DIR": str(flink.conf_dir(self.settings)),
             "FLINK_LOG_DIR": str(self._run_dir / "logs"),
             "PYTHONUNBUFFERED": "1",
-            processes.OWNER_VARIABLE: str(self._run_dir),
         }
 
     # -- parts ----------------------------------------------------------------------------
 
+    def _prepare(self) -> None:
+        java.check(java.find())
+        self.object_store.mkdir(exist_ok=True)
+        flink_home.build(self._home, self._jars / "connector")
+        flink.prepare(self.settings, self._home)
+        self.settings.save()
+
     def _parts(self) -> list[Part]:
-        settings = self.settings
-        parts = [
-            Part(
-                "kafka",
-                lambda: kafka.prepare(
-                    settings, java.find(), self._jars / "kafka", self.environment()
-                ),
-                {
-                    "kafka_port": settings.kafka_port,
-                    "kafka_controller_port": settings.kafka_controller_port,
-                },
-                lambda: kafka.is_ready(settings),
-            ),
-            Part(
-                "jobmanager",
-                lambda: flink.jobmanager_command(
-                    settings, self._home, java.find(), self.log("jobmanager")
-                ),
-                {
-                    "flink_rest_port": settings.flink_rest_port,
-                    "flink_rpc_port": settings.flink_rpc_port,
-                },
-                lambda: flink.rest(settings, "/overview") is not None,
-            ),
-            *(self._taskmanager(index + 1) for index in range(settings.taskmanagers)),
-        ]
+        taskmanagers = [self._taskmanager(i + 1) for i in range(self.settings.taskmanagers)]
+        parts = [self._kafka(), self._jobmanager(), *taskmanagers]
         if (ROOT / "configs/server/__main__.py").exists():
             parts.append(self._config_server())
         return parts
+
+    def _kafka(self) -> Part:
+        settings = self.settings
+        return Part(
+            "kafka",
+            lambda: kafka.prepare(settings, java.find(), self._jars / "kafka", self.environment()),
+            {
+                "kafka_port": settings.kafka_port,
+                "kafka_controller_port": settings.kafka_controller_port,
+            },
+            lambda: kafka.is_ready(settings),
+        )
+
+    def _jobmanager(self) -> Part:
+        name = "jobmanager"
+        settings = self.settings
+        return Part(
+            name,
+            lambda: flink.jobmanager_command(settings, self._home, java.find(), self.log(name)),
+            {
+                "flink_rest_port": settings.flink_rest_port,
+                "flink_rpc_port": settings.flink_rpc_port,
+            },
+            lambda: flink.rest(settings, "/overview") is not None,
+        )
 
     def _taskmanager(self, index: int) -> Part:
         name = f"taskmanager-{index}"
@@ -333,17 +271,14 @@ class Stack:
             )
 
         def ready() -> bool:
-            try:
-                resource_id = id_file.read_text()
-            except OSError:
-                return False
-            return resource_id in flink.registered_taskmanagers(self.settings)
+            known = flink.registered_taskmanagers(self.settings)
+            return id_file.exists() and id_file.read_text() in known
 
         return Part(name, command, {}, ready)
 
     def _config_server(self) -> Part:
         port = self.settings.config_port
-        directory = self._run_dir / "config-server"
+        directory = self._run_dir / CONFIG_SERVER
 
         def command() -> Sequence[str]:
             directory.mkdir(exist_ok=True)
@@ -359,83 +294,14 @@ class Stack:
                 return False
 
         path = {"PYTHONPATH": str(ROOT)}
-        return Part("config-server", command, {"config_port": port}, ready, path)
+        return Part(CONFIG_SERVER, command, {"config_port": port}, ready, path)
 
-    # -- processes ------------------------------------------------------------------------
+    def _known_taskmanagers(self) -> set[str]:
+        return {name for name in self._supervisor.known() if _is_taskmanager(name)}
 
-    def _pid_file(self, name: str) -> Path:
-        return self._run_dir / "pids" / f"{name}.json"
 
-    def _known(self) -> list[str]:
-        return sorted(file.stem for file in (self._run_dir / "pids").glob("*.json"))
-
-    def _process(self, name: str) -> Process | None:
-        process = processes.read(self._pid_file(name))
-        return process if process is not None and process.alive() else None
-
-    def _launch(self, part: Part) -> int:
-        """Start a part; gives where in its log the new start begins."""
-        log = self.log(part.name)
-        if log.exists() and log.stat().st_size > LOG_KEEP_BYTES:
-            log.replace(log.with_suffix(".old.log"))
-        offset = log.stat().st_size if log.exists() else 0
-        self._say(f"{part.name}: starting")
-        environment = {**self.environment(), **part.environment}
-        processes.launch(part.command(), environment, log, self._pid_file(part.name))
-        return offset
-
-    def _check_ports(self, parts: Sequence[Part]) -> None:
-        taken = [
-            f"{part.name}: port {port} is taken by another process; stop that one "
-            f"(ss -ltnp 'sport = :{port}' names it) or choose another port ({cure(name)})"
-            for part in parts
-            for name, port in part.ports.items()
-            if not ports.is_free(port)
-        ]
-        if taken:
-            raise StackError("\n".join(taken))
-
-    def _await_ready(self, parts: Sequence[Part], offsets: Mapping[str, int]) -> None:
-        begin = time.monotonic()
-        waiting = list(parts)
-        while waiting:
-            for part in list(waiting):
-                if self._process(part.name) is None:
-                    raise self._failed(part.name, "ended during its start", offsets[part.name])
-                if part.ready():
-                    waiting.remove(part)
-                    self._say(f"{part.name}: ready after {time.monotonic() - begin:.1f} s")
-            if waiting:
-                if time.monotonic() - begin > READY_TIMEOUT_S:
-                    name = waiting[0].name
-                    raise self._failed(
-                        name, f"is not ready after {READY_TIMEOUT_S:.0f} s", offsets[name]
-                    )
-                time.sleep(POLL_S)
-
-    def _failed(self, name: str, what: str, offset: int) -> StackError:
-        log = self.log(name)
-        try:
-            text = log.read_bytes()[offset:].decode(errors="replace")
-        except OSError:
-            text = ""
-        lines = text.splitlines()[-LOG_TAIL_LINES:] or ["(nothing)"]
-        indented = "\n".join(f"    {line}" for line in lines)
-        return StackError(f"{name} {what}. The last lines of {log}:\n{indented}")
-
-    def _terminate(self, names: Iterator[str] | Sequence[str]) -> None:
-        names = list(names)
-        found = [p for name in names if (p := processes.read(self._pid_file(name)))]
-        processes.terminate(found, str(self._run_dir), STOP_GRACE_S)
-        for name in names:
-            self._pid_file(name).unlink(missing_ok=True)
-
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
-        """One ``up`` or ``stop`` at a time on a run directory."""
-        with (self._run_dir / ".lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+def _is_taskmanager(name: str) -> bool:
+    return name.startswith("taskmanager-")
 
 
 def _index(name: str) -> int:

@@ -48,7 +48,7 @@ def identity(pid: int) -> str | None:
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
     fields = _stat(pid)
-    if fields is None or fields[0] in ("Z", "X"):
+    if fields is None or fields[0] in {"Z", "X"}:
         return None
     boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
     return f"{boot}:{fields[19]}"
@@ -136,13 +136,13 @@ def session_members(session: int) -> list[int]:
     for entry in _PROC.iterdir():
         if entry.name.isdigit():
             fields = _stat(int(entry.name))
-            if fields is not None and fields[0] not in ("Z", "X") and int(fields[3]) == session:
+            if fields is not None and fields[0] not in {"Z", "X"} and int(fields[3]) == session:
                 members.append(int(entry.name))
     return members
 
 
 def _stat(pid: int) -> list[str] | None:
-    """The fields of ``/proc/PID/stat`` after the name: state, ppid, pgrp, session, …"""
+    """The fields of ``/proc/PID/stat`` after the name: state, ppid, pgrp, session ...."""
     try:
         text = (_PROC / str(pid) / "stat").read_text()
     except OSError:

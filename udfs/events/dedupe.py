@@ -88,7 +88,7 @@ def admit(
 ) -> tuple[bytes, bytes] | None:
     """Do what a job does per event, in one call: None for a duplicate, else `remember`. HOT."""
     hashes, times = forget(hashes, times, e_ms, window_ms)
-    if seen(hashes, h):
+    if h in hashes and seen(hashes, h):
         return None
     if len(hashes) >= cap * _SIZE:
         keep = len(hashes) - (cap - 1) * _SIZE

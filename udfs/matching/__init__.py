@@ -1,0 +1,8 @@
+"""Rules over the events of a user: Flink CEP's answers from one shared machine."""
+
+from udfs.matching.machine import Machine
+from udfs.matching.replay import match
+from udfs.matching.result import Match
+from udfs.matching.runs import Runs
+
+__all__ = ["Machine", "Match", "Runs", "match"]

@@ -1,0 +1,268 @@
+"""All rules as one machine: events in, matches out, runs of one user as the state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from udfs.errors import ConfigInvalid, Fault
+from udfs.matching import codec, plain, queues, wakes
+from udfs.matching.automaton import Automaton
+from udfs.matching.check import DEFAULT_MAX_RUNS, check_rules
+from udfs.matching.conditions import cel
+from udfs.matching.found import Found, in_order
+from udfs.matching.predicates import Compiler, Predicate, PredicateTable
+from udfs.matching.rule import CompiledRule
+from udfs.matching.runs import Entry, Runs
+from udfs.matching.spec import RuleSpec, Skip
+from udfs.matching.turn import Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from udfs.events.event import Event
+    from udfs.expressions import CodeCache
+    from udfs.matching.result import Match
+    from udfs.matching.wakes import Starts
+
+
+class Machine:
+    """A compiled rule set. It never changes but for its counters.
+
+    Attributes:
+        rules: The compiled rules, in the order given.
+        event_types: Types that can change anything; None for all.
+        overflowed: By rule name: partial matches dropped because of ``max_runs``.
+        unknown_runs: Runs dropped on decoding because their rule is gone or has changed.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[RuleSpec],
+        predicates: Sequence[Sequence[Predicate]],
+        table: Sequence[Predicate],
+    ) -> None:
+        """Use `compile` instead.
+
+        Args:
+            specs: Checked rules.
+            predicates: Of each rule, one a step.
+            table: All predicates, by index.
+        """
+        rules = []
+        for index, (spec, its_predicates) in enumerate(zip(specs, predicates, strict=True)):
+            automaton = Automaton(spec, list(its_predicates))
+            for state in automaton.states:
+                state.rule = index
+                state.window_ms = spec.within_ms
+            rules.append(
+                CompiledRule(
+                    index=index,
+                    spec=spec,
+                    structure_hash=spec.structure_hash(),
+                    step_names=tuple(step.name for step in spec.steps),
+                    states=tuple(automaton.states),
+                    start=automaton.start,
+                    skips=spec.skip is not Skip.NONE,
+                )
+            )
+        self.rules: tuple[CompiledRule, ...] = tuple(rules)
+        self.overflowed: dict[str, int] = {}
+        self.unknown_runs = 0
+        self._by_hash = {rule.structure_hash: rule for rule in rules}
+        self._predicates = tuple(table)
+        states = [state for rule in rules for state in rule.states]
+        self._wakes = wakes.index(states, [rule.start for rule in rules], table)
+        self.event_types = self._wakes.event_types
+
+    @classmethod
+    def compile(
+        cls,
+        rules: Sequence[Mapping[str, Any]],
+        cache: CodeCache | None = None,
+        where: str = "rules",
+        *,
+        default_max_runs: int | None = DEFAULT_MAX_RUNS,
+        compiler: Compiler | None = None,
+    ) -> Machine:
+        """Compile a rule set.
+
+        Args:
+            rules: As decoded from JSON; see docs/rules.md.
+            cache: Of compiled expressions.
+            where: JSON path of the list, for messages.
+            default_max_runs: Cap of rules that name none; None for no cap.
+            compiler: Of ``where`` texts, in place of CEL.
+
+        Returns:
+            The machine.
+
+        Raises:
+            ConfigInvalid: With all the faults of all the rules.
+        """
+        specs, faults = check_rules(rules, where, default_max_runs)
+        table = PredicateTable(compiler or cel(cache))
+        predicates = [
+            _predicates(spec, table, f"{where}[{index}]", faults) if spec else []
+            for index, spec in enumerate(specs)
+        ]
+        if faults:
+            raise ConfigInvalid(faults)
+        return cls([spec for spec in specs if spec], predicates, table.predicates)
+
+    def decode(self, blob: bytes) -> Runs:
+        """Read the runs of a user; those of unknown rules are dropped and counted. HOT.
+
+        Args:
+            blob: What `encode` gave; no bytes for no runs.
+
+        Raises:
+            StateIncompatible: Another version, or broken.
+        """
+        if not blob:
+            return Runs()
+        runs, unknown = codec.decode(blob, self._by_hash)
+        runs.blob = blob
+        if unknown:
+            self.unknown_runs += unknown
+            runs.dirty = True
+        return runs
+
+    def encode(self, runs: Runs) -> bytes:
+        """Write the runs of a user: the very blob they came from if nothing changed. HOT.
+
+        Args:
+            runs: Made by `decode`.
+        """
+        if runs.dirty:
+            runs.blob = codec.encode(runs, self.rules) if runs else b""
+            runs.dirty = False
+        return runs.blob
+
+    def advance(self, runs: Runs, user_id: str, event: Event, now: int) -> list[Match]:
+        """Move the user's clock on, then process an event. HOT.
+
+        Args:
+            runs: The user's; changed in place.
+            user_id: Who it is.
+            event: What happened.
+            now: The user's rule time, never below an earlier one.
+
+        Returns:
+            First what deadlines up to `now` gave, by time; then what the event completed;
+            each by rule, then by start of the run.
+        """
+        deadline = runs.deadline
+        matches = [] if deadline is None or deadline > now else self.due(runs, user_id, now)
+        event_type = event.event_type
+        index = self._wakes
+        starts = index.starts.get(event_type, index.starts_other)
+        if not starts and not runs.buckets and not runs.queues:
+            return matches
+        woken = index.buckets.get(event_type, index.buckets_other)
+        touched = [number for number in runs.buckets if number in woken] if runs.buckets else None
+        if not starts and not touched and not runs.queues:
+            return matches
+        matches += self._process(runs, user_id, event, now, (starts, touched or (), woken))
+        return matches
+
+    def _process(
+        self,
+        runs: Runs,
+        user_id: str,
+        event: Event,
+        now: int,
+        concerned: tuple[Starts, Sequence[int], frozenset[int]],
+    ) -> list[Match]:
+        """Process an event that concerns a start state or a run. HOT."""
+        starts, touched, woken = concerned
+        turn = Turn(event, Entry(runs.next_order, now, None, event), self._predicates, self.rules)
+        found: list[Found] = []
+        born = plain.step(runs, turn, touched, found) if touched else []
+        begun: dict[int, None] = {}
+        for predicate, rules in starts:
+            if turn.starts(predicate):
+                begun.update(dict.fromkeys(rules))
+        for number in begun:
+            rule = self.rules[number]
+            if not rule.skips:
+                born += plain.begin(turn, rule, found)
+        if born:
+            for number in plain.file(runs, born, self.rules):
+                self._count_overflow(number, plain.trim(runs, self.rules[number]))
+        for number in {*runs.queues, *begun} if runs.queues else begun:
+            rule = self.rules[number]
+            if rule.skips:
+                begins = number in begun
+                dropped = queues.step(runs, rule, turn, woken, found, begins=begins)
+                self._count_overflow(number, dropped)
+        if turn.taken:
+            runs.next_order += 1
+        return in_order(found, user_id) if found else []
+
+    def due(self, runs: Runs, user_id: str, now: int) -> list[Match]:
+        """Move the user's clock on without an event.
+
+        Args:
+            runs: The user's; changed in place.
+            user_id: Who it is.
+            now: The user's rule time, never below an earlier one.
+
+        Returns:
+            Absences and time-outs, by deadline, then by rule, then by start of the run.
+        """
+        if runs.deadline is None or runs.deadline > now:
+            return []
+        found: list[Found] = []
+        plain.expire(runs, self.rules, now, found)
+        for number in list(runs.queues):
+            queues.expire(runs, self.rules[number], now, found)
+        runs.deadline_exact = False
+        return in_order(found, user_id)
+
+    def next_deadline(self, runs: Runs) -> int | None:
+        """Give the earliest time at which `due` has something to do, ms; None for never.
+
+        Args:
+            runs: The user's.
+        """
+        if not runs.deadline_exact:
+            ends = [
+                run.node.root.time + run.state.window_ms
+                for bucket in runs.buckets.values()
+                for run in bucket
+                if run.state.window_ms is not None
+            ]
+            ends += [
+                place.node.root.time + place.state.window_ms
+                for queue in runs.queues.values()
+                for place in queue.partial
+                if place.state is not None
+                and place.node is not None
+                and place.state.window_ms is not None
+            ]
+            runs.deadline = min(ends, default=None)
+            runs.deadline_exact = True
+        return runs.deadline
+
+    def _count_overflow(self, number: int, dropped: int) -> None:
+        if dropped:
+            name = self.rules[number].name
+            self.overflowed[name] = self.overflowed.get(name, 0) + dropped
+
+
+def _predicates(
+    spec: RuleSpec, table: PredicateTable, where: str, faults: list[Fault]
+) -> list[Predicate]:
+    """Give the predicates of a rule's steps; appends faults."""
+    predicates = []
+    names: list[str] = []
+    for index, step_spec in enumerate(spec.steps):
+        # A repeated step may look at its own earlier repeats.
+        visible = (*names, step_spec.name) if step_spec.times else tuple(names)
+        place = f"{where}.pattern[{index}].where"
+        predicate = table.intern(step_spec.types, step_spec.where, visible, place, faults)
+        if predicate is not None:
+            predicates.append(predicate)
+        if not step_spec.then.negative or index == 0:
+            names.append(step_spec.name)
+    return predicates

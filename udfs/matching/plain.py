@@ -1,0 +1,165 @@
+"""Runs of rules without a skip strategy: they do not know of each other."""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING
+
+from udfs.matching.automaton import Kind, State
+from udfs.matching.found import Found, chain
+from udfs.matching.runs import Node, Run, Runs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from udfs.matching.rule import CompiledRule
+    from udfs.matching.turn import Turn
+
+
+def step(
+    runs: Runs, turn: Turn, touched: Sequence[int], found: list[Found]
+) -> list[tuple[State, Node]]:
+    """Process an event in the buckets that it may change. HOT.
+
+    Args:
+        runs: Changed in place.
+        turn: The event.
+        touched: Buckets, by wake number.
+        found: Gets the matches.
+
+    Returns:
+        Runs that came out elsewhere than where they stood, not filed yet.
+    """
+    born: list[tuple[State, Node]] = []
+    for number in touched:
+        bucket = runs.buckets[number]
+        kept: list[Run] | None = None
+        for position, run in enumerate(bucket):
+            state, node = run.state, run.node
+            finished: list[Node] = []
+            onward = turn.follow(state, node, finished)
+            if finished:
+                rule = turn.rules[state.rule]
+                found += [Found(rule, done, turn.entry.time, "match") for done in finished]
+            stays = False
+            for successor in onward:
+                if successor[0] is state and successor[1] is node and not stays:
+                    stays = True
+                else:
+                    born.append(successor)
+            if not stays:
+                if kept is None:
+                    kept = bucket[:position]
+                _forget(runs, state.rule)
+            elif kept is not None:
+                kept.append(run)
+        if kept is not None:
+            _replace(runs, number, kept)
+    return born
+
+
+def begin(turn: Turn, rule: CompiledRule, found: list[Found]) -> list[tuple[State, Node]]:
+    """Give the runs that an event begins in a rule, not filed yet; matches go to `found`."""
+    finished: list[Node] = []
+    born = turn.follow(rule.start, None, finished)
+    found += [Found(rule, node, turn.entry.time, "match") for node in finished]
+    return born
+
+
+def file(runs: Runs, born: list[tuple[State, Node]], rules: Sequence[CompiledRule]) -> list[int]:
+    """Put runs where the events find them that can change them.
+
+    Returns:
+        Rules (by index) that have more runs than they may.
+    """
+    over: dict[int, None] = {}
+    runs.dirty = True
+    for state, node in born:
+        bucket = runs.buckets.get(state.wake)
+        if bucket is None:
+            runs.buckets[state.wake] = [Run(state, node)]
+        else:
+            bucket.append(Run(state, node))
+        if state.window_ms is not None:
+            deadline = node.root.time + state.window_ms
+            if runs.deadline is None or deadline < runs.deadline:
+                runs.deadline = deadline
+        limit = rules[state.rule].spec.max_runs
+        if limit is not None:
+            count = runs.counts.get(state.rule, 0) + 1
+            runs.counts[state.rule] = count
+            if count > limit:
+                over[state.rule] = None
+    return list(over)
+
+
+def trim(runs: Runs, rule: CompiledRule) -> int:
+    """Drop the runs that are too many, by start and then by what they took.
+
+    Returns:
+        How many.
+    """
+    limit = rule.spec.max_runs
+    assert limit is not None
+    excess = runs.counts[rule.index] - limit
+    its_runs = [
+        run for bucket in runs.buckets.values() for run in bucket if run.state.rule == rule.index
+    ]
+    choose = heapq.nsmallest if rule.spec.drop_oldest else heapq.nlargest
+    dropped = {id(run) for run in choose(excess, its_runs, key=_age)}
+    for number, bucket in list(runs.buckets.items()):
+        kept = [run for run in bucket if id(run) not in dropped]
+        if len(kept) < len(bucket):
+            _replace(runs, number, kept)
+    runs.counts[rule.index] = limit
+    return excess
+
+
+def _age(run: Run) -> tuple[list[tuple[int, int]], int]:
+    return chain(run.node), run.state.index
+
+
+def expire(runs: Runs, rules: Sequence[CompiledRule], now: int, found: list[Found]) -> None:
+    """End the runs whose window has passed.
+
+    Args:
+        runs: Changed in place.
+        rules: By index.
+        now: The user's rule time, ms.
+        found: Gets absences and time-outs.
+    """
+    for number, bucket in list(runs.buckets.items()):
+        kept = []
+        for run in bucket:
+            state = run.state
+            window_ms = state.window_ms
+            if window_ms is None or now - run.node.root.time < window_ms:
+                kept.append(run)
+                continue
+            rule = rules[state.rule]
+            deadline = run.node.root.time + window_ms
+            if state.kind is Kind.PENDING:
+                found.append(Found(rule, run.node, deadline, "match"))
+            elif rule.spec.timeouts:
+                found.append(Found(rule, run.node, deadline, "timeout"))
+            _forget(runs, state.rule)
+        if len(kept) < len(bucket):
+            _replace(runs, number, kept)
+
+
+def _replace(runs: Runs, number: int, kept: list[Run]) -> None:
+    runs.dirty = True
+    runs.deadline_exact = False
+    if kept:
+        runs.buckets[number] = kept
+    else:
+        del runs.buckets[number]
+
+
+def _forget(runs: Runs, rule: int) -> None:
+    count = runs.counts.get(rule)
+    if count is not None:
+        if count > 1:
+            runs.counts[rule] = count - 1
+        else:
+            del runs.counts[rule]

@@ -1,0 +1,172 @@
+"""Runs of rules with a skip strategy: a match prunes others and may be held back.
+
+A finished match leaves only when no run of the rule that began earlier is alive: that run
+might still finish and prune it. The runs are kept in the order of Flink's queues (see
+`udfs.matching.queue`), the start state among them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from udfs.matching.automaton import Kind, State
+from udfs.matching.found import Found
+from udfs.matching.queue import pop, prune, push
+from udfs.matching.runs import NEVER, Node, Place, Queues, Runs
+
+if TYPE_CHECKING:
+    from udfs.matching.rule import CompiledRule
+    from udfs.matching.turn import Turn
+
+
+def step(
+    runs: Runs,
+    rule: CompiledRule,
+    turn: Turn,
+    woken: frozenset[int],
+    found: list[Found],
+    *,
+    begins: bool,
+) -> int:
+    """Process an event in the runs of one rule.
+
+    Args:
+        runs: Of the user; changed in place.
+        rule: With a skip strategy.
+        turn: The event.
+        woken: Wake numbers of states that an event of this type can change.
+        found: Gets the matches.
+        begins: Whether a run may begin with this event.
+
+    Returns:
+        Partial matches dropped because there were too many.
+    """
+    queues = runs.queues.get(rule.index) or Queues([Place(NEVER, None, None)], [])
+    if not begins and not any(p.state and p.state.wake in woken for p in queues.partial):
+        return 0
+    partial: list[Place] = []
+    complete: list[Place] = []
+    changed = False
+    for place in queues.partial:
+        if place.state is None:
+            if begins:
+                changed |= _follow(turn, rule.start, None, partial, complete)
+            push(partial, place)
+        elif place.state.wake not in woken:
+            push(partial, place)
+        else:
+            changed |= _follow(turn, place.state, place, partial, complete)
+    if not changed and not complete:
+        return 0
+    queues = Queues(partial, queues.held)
+    for place in complete:
+        push(queues.held, place)
+    _release(rule, queues, turn.entry.time, found)
+    dropped = _trim(rule, queues)
+    if dropped:
+        _release(rule, queues, turn.entry.time, found)
+    _store(runs, rule, queues)
+    return dropped
+
+
+def _follow(
+    turn: Turn, state: State, place: Place | None, partial: list[Place], complete: list[Place]
+) -> bool:
+    """Queue what becomes of one run, None for the start; True if it does not stay as it is."""
+    node = None if place is None else place.node
+    finished: list[Node] = []
+    onward = turn.follow(state, node, finished)
+    for after in finished:
+        push(complete, Place(after.root.order, None, after))
+    if place is not None and len(onward) == 1 and onward[0] == (state, node):
+        push(partial, place)
+        return False
+    for target, after in onward:
+        push(partial, Place(after.root.order, target, after))
+    return place is not None or bool(onward)
+
+
+def expire(runs: Runs, rule: CompiledRule, now: int, found: list[Found]) -> None:
+    """End the runs of one rule whose window has passed, deadline by deadline.
+
+    Args:
+        runs: Of the user; changed in place.
+        rule: With a skip strategy.
+        now: The user's rule time, ms.
+        found: Gets absences, time-outs and the matches that they held back.
+    """
+    window_ms = rule.spec.within_ms
+    if window_ms is None:
+        return
+    queues = runs.queues[rule.index]
+    while True:
+        starts = [place.node.root.time for place in queues.partial if place.node is not None]
+        if not starts or min(starts) + window_ms > now:
+            break
+        deadline = min(starts) + window_ms
+        partial: list[Place] = []
+        complete: list[Place] = []
+        for place in queues.partial:
+            node = place.node
+            if place.state is None or node is None or node.root.time + window_ms > deadline:
+                push(partial, place)
+            elif place.state.kind is Kind.PENDING:
+                push(complete, Place(place.key, None, node))
+            elif rule.spec.timeouts:
+                found.append(Found(rule, node, deadline, "timeout"))
+        queues = Queues(partial, queues.held)
+        for place in complete:
+            push(queues.held, place)
+        _release(rule, queues, deadline, found)
+        _store(runs, rule, queues)
+
+
+def _release(rule: CompiledRule, queues: Queues, at: int, found: list[Found]) -> None:
+    """Let the finished matches go that nothing earlier holds back; each prunes the rest."""
+    while queues.held and queues.held[0].key <= queues.partial[0].key:
+        node = pop(queues.held).node
+        assert node is not None
+        limit = rule.prune_limit(node)
+        if limit is not None:
+            prune(queues.partial, limit)
+            prune(queues.held, limit)
+        found.append(Found(rule, node, at, "match"))
+
+
+def _trim(rule: CompiledRule, queues: Queues) -> int:
+    """Drop the partial and held-back matches that are too many.
+
+    Returns:
+        How many.
+    """
+    limit = rule.spec.max_runs
+    if limit is None:
+        return 0
+    excess = len(queues.partial) - 1 + len(queues.held) - limit
+    if excess <= 0:
+        return 0
+    places = [place for place in (*queues.partial, *queues.held) if place.node is not None]
+    places.sort(key=lambda place: place.key, reverse=not rule.spec.drop_oldest)
+    for place in places[:excess]:
+        queue = queues.partial if place.state is not None else queues.held
+        kept = [other for other in queue if other is not place]
+        queue.clear()
+        for other in kept:
+            push(queue, other)
+    return excess
+
+
+def _store(runs: Runs, rule: CompiledRule, queues: Queues) -> None:
+    runs.dirty = True
+    runs.deadline_exact = False
+    if len(queues.partial) == 1 and not queues.held:
+        runs.queues.pop(rule.index, None)
+        return
+    runs.queues[rule.index] = queues
+    window_ms = rule.spec.within_ms
+    if window_ms is not None:
+        for place in queues.partial:
+            if place.node is not None:
+                deadline = place.node.root.time + window_ms
+                if runs.deadline is None or deadline < runs.deadline:
+                    runs.deadline = deadline

@@ -1,0 +1,124 @@
+"""What the matcher remembers of one user: runs, the events they hold, held-back matches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from udfs.events.codec import from_msgpack, to_msgpack
+
+if TYPE_CHECKING:
+    from udfs.events.event import Event
+    from udfs.matching.automaton import State
+
+NEVER: Final = 2**63 - 1
+"""Sorts after every event."""
+
+
+class Entry(msgspec.Struct, gc=False, eq=False):
+    """One event that at least one run has taken; all runs of the user share it.
+
+    Args:
+        order: Rises with every event of the user that is taken; the tie-break of equal times.
+        time: The user's rule time when the event came.
+        packed: The event as MessagePack, once somebody needed it.
+        event: The event, once somebody needed it.
+    """
+
+    order: int
+    time: int
+    packed: bytes | None
+    event: Event | None
+
+    def value(self) -> Event:
+        """Give the event."""
+        event = self.event
+        if event is None:
+            assert self.packed is not None
+            event = self.event = from_msgpack(self.packed)
+        return event
+
+    def pack(self) -> bytes:
+        """Give the event as state keeps it."""
+        packed = self.packed
+        if packed is None:
+            assert self.event is not None
+            packed = self.packed = to_msgpack(self.event)
+        return packed
+
+
+class Node(msgspec.Struct, gc=False, eq=False):
+    """A taken event at the end of a chain; runs that branched share the front of it.
+
+    Args:
+        before: What was taken before, None at the start.
+        step: Index of the step that took the event.
+        entry: The event.
+        root: The first event of the chain.
+    """
+
+    before: Node | None
+    step: int
+    entry: Entry
+    root: Entry
+
+
+class Run(msgspec.Struct, gc=False, eq=False):
+    """A partial match: where it stands and what it has taken."""
+
+    state: State
+    node: Node
+
+
+class Place(msgspec.Struct, gc=False, eq=False):
+    """An element of the queues of a rule with a skip strategy.
+
+    Args:
+        key: Order of the run's first event; `NEVER` for the place of the start state.
+        state: Where the run stands; None for the start state and for finished matches.
+        node: What it has taken; None for the start state.
+    """
+
+    key: int
+    state: State | None
+    node: Node | None
+
+
+class Queues(msgspec.Struct):
+    """The runs of one rule with a skip strategy, in Flink's order, and its finished matches."""
+
+    partial: list[Place]
+    held: list[Place]
+
+
+class Runs:
+    """The runs of one user. Mutable and opaque: made by `Machine.decode`."""
+
+    __slots__ = (
+        "blob",
+        "buckets",
+        "counts",
+        "deadline",
+        "deadline_exact",
+        "dirty",
+        "next_order",
+        "queues",
+    )
+
+    def __init__(self) -> None:
+        self.buckets: dict[int, list[Run]] = {}
+        """Runs of rules without a skip strategy, by what wakes them (`State.wake`)."""
+        self.counts: dict[int, int] = {}
+        """How many of those each capped rule has."""
+        self.queues: dict[int, Queues] = {}
+        """Runs of rules with a skip strategy, by rule index."""
+        self.deadline: int | None = None
+        """No window ends before this."""
+        self.deadline_exact = True
+        self.next_order = 0
+        self.blob = b""
+        self.dirty = False
+
+    def __bool__(self) -> bool:
+        return bool(self.buckets or self.queues)

@@ -1,0 +1,112 @@
+"""A rule as a checked value: what the DSL says, with its defaults filled in."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from typing import Final
+
+import msgspec
+
+
+class Then(enum.Enum):
+    """How a step follows the one before it (contiguity)."""
+
+    NEXT = "next"
+    FOLLOWED_BY = "followed_by"
+    FOLLOWED_BY_ANY = "followed_by_any"
+    NOT_NEXT = "not_next"
+    NOT_FOLLOWED_BY = "not_followed_by"
+
+    @property
+    def negative(self) -> bool:
+        """Whether the step must not happen."""
+        return self in (Then.NOT_NEXT, Then.NOT_FOLLOWED_BY)
+
+
+INNER: Final = {
+    "consecutive": Then.NEXT,
+    "relaxed": Then.FOLLOWED_BY,
+    "combinations": Then.FOLLOWED_BY_ANY,
+}
+"""Contiguity between the repeats of one step."""
+
+
+class Times(msgspec.Struct, frozen=True):
+    """How often a step is repeated.
+
+    Args:
+        least: At least 1; "or not at all" is the step's ``optional``.
+        most: None without an upper bound.
+    """
+
+    least: int
+    most: int | None
+
+
+class StepSpec(msgspec.Struct, frozen=True):
+    """One step of a pattern.
+
+    Args:
+        name: Unique in the rule.
+        then: Contiguity with the step before; of the first step without meaning.
+        types: Event types; None for all.
+        where: CEL text, or None.
+        times: None for exactly once.
+        inner: Contiguity between repeats.
+        optional: Whether the step may be left out.
+    """
+
+    name: str
+    then: Then
+    types: tuple[str, ...] | None
+    where: str | None
+    times: Times | None
+    inner: Then
+    optional: bool
+
+
+class Skip(enum.Enum):
+    """What a match does to the other runs of its rule (after-match skip strategy)."""
+
+    NONE = "no_skip"
+    TO_NEXT = "skip_to_next"
+    PAST_LAST = "skip_past_last_event"
+    TO_FIRST = "skip_to_first"
+    TO_LAST = "skip_to_last"
+
+
+class RuleSpec(msgspec.Struct, frozen=True):
+    """One rule.
+
+    Args:
+        name: Unique in the rule set.
+        version: Rises with every change.
+        priority: Handed on to who consumes the matches; the matcher does not use it.
+        steps: The pattern.
+        within_ms: Longest time between the first and the last event; None for no limit.
+        skip: After-match strategy.
+        skip_step: The step that ``skip_to_first`` and ``skip_to_last`` name.
+        timeouts: Whether runs that pass the window are reported.
+        max_runs: Most partial matches of one user; None for no cap.
+        drop_oldest: What goes when there are more: the oldest, or else the newest.
+    """
+
+    name: str
+    version: int
+    priority: int
+    steps: tuple[StepSpec, ...]
+    within_ms: int | None
+    skip: Skip
+    skip_step: str | None
+    timeouts: bool
+    max_runs: int | None
+    drop_oldest: bool
+
+    def structure_hash(self) -> bytes:
+        """Give 8 bytes that change when the runs of this rule lose their meaning.
+
+        Version, priority, time-outs and caps are not part of it: changing them keeps runs.
+        """
+        structure = (self.name, self.steps, self.within_ms, self.skip, self.skip_step)
+        return hashlib.sha256(msgspec.json.encode(structure)).digest()[:8]

@@ -71,7 +71,8 @@ def up(
         },
     )
     stack = Stack(settings, console.print)
-    stack.up()
+    if not stack.up():
+        console.print("all of it was running already")
     console.print(f"Kafka          {stack.kafka_bootstrap}")
     console.print(f"Flink          {stack.flink_rest}")
     console.print(f"config server  {stack.config_url}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import shutil
+import sys
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -89,3 +90,7 @@ def java_options(home: Path) -> str:
 
 def _python_jars(wheel: Path) -> list[Path]:
     return sorted((wheel / "opt").glob("flink-python-*.jar"))
+
+
+if __name__ == "__main__":  # docker/flink.Dockerfile: python -m stack.flink_home HOME CONNECTORS
+    build(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -227,10 +227,7 @@ class Stack:
 
     def _parts(self) -> list[Part]:
         taskmanagers = [self._taskmanager(i + 1) for i in range(self.settings.taskmanagers)]
-        parts = [self._kafka(), self._jobmanager(), *taskmanagers]
-        if (ROOT / "configs/server/__main__.py").exists():
-            parts.append(self._config_server())
-        return parts
+        return [self._kafka(), self._jobmanager(), *taskmanagers, self._config_server()]
 
     def _kafka(self) -> Part:
         settings = self.settings

@@ -123,7 +123,7 @@ class Supervisor:
         for name in ("pids", "logs"):
             (self._run_dir / name).mkdir(parents=True, exist_ok=True)
         missing = [part for part in parts if self.process(part.name) is None]
-        offsets = {part.name: 0 for part in parts}
+        offsets: dict[str, int] = {}
         if missing:
             _check_ports(missing)
             prepare()
@@ -179,15 +179,18 @@ class Supervisor:
         while waiting:
             for part in list(waiting):
                 if self.process(part.name) is None:
-                    raise self._failed(part.name, "ended during its start", offsets[part.name])
+                    raise self._failed(
+                        part.name, "ended during its start", offsets.get(part.name, 0)
+                    )
                 if part.ready():
                     waiting.remove(part)
-                    self._say(f"{part.name}: ready after {time.monotonic() - begin:.1f} s")
+                    if part.name in offsets:
+                        self._say(f"{part.name}: ready after {time.monotonic() - begin:.1f} s")
             if waiting:
                 if time.monotonic() - begin > self._ready_timeout_s:
                     name = waiting[0].name
                     what = f"is not ready after {self._ready_timeout_s:.0f} s"
-                    raise self._failed(name, what, offsets[name])
+                    raise self._failed(name, what, offsets.get(name, 0))
                 time.sleep(POLL_S)
 
     def _failed(self, name: str, what: str, offset: int) -> StackError:

@@ -1,0 +1,97 @@
+"""Compiled code as data: what one process compiled, another one runs."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+
+import msgspec
+
+from udfs.expressions.names import Names
+
+FORMAT = 1
+"""Rises with every change of the generated code or of the helpers' names."""
+_MAGIC = b"millrace-cel"
+_DIGEST_BYTES = 32
+
+
+def _tag() -> bytes:
+    """What a dump must begin with to be of use here: marshalled code is Python's own."""
+    python = f"{sys.implementation.cache_tag}/{FORMAT}/".encode()
+    return _MAGIC + importlib.util.MAGIC_NUMBER + python
+
+
+class Compiled(msgspec.Struct, frozen=True, array_like=True):
+    """One expression, compiled.
+
+    Args:
+        code: Marshalled code object of the module that makes its functions.
+        kind: Kind of its result as far as it is certain, else ``dyn``.
+        patterns: Its constant regular expressions.
+        fields: Fields of the event that it reads.
+        props: Keys of ``props`` that it reads.
+        all_props: It reads ``props`` otherwise than by constant keys.
+        steps: Steps that it reads.
+        values: Values that it reads.
+    """
+
+    code: bytes
+    kind: str
+    patterns: tuple[str, ...]
+    fields: tuple[str, ...]
+    props: tuple[str, ...]
+    all_props: bool
+    steps: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+class _Entry(msgspec.Struct, frozen=True, array_like=True):
+    text: str
+    names: Names
+    compiled: Compiled
+
+
+class CodeCache:
+    """Compiled expressions by text and names.
+
+    A dump holds code: load only what this system's own driver or watcher has made, as with
+    any Python file. The digest guards against damage, not against forgery.
+
+    >>> cache = CodeCache()
+    >>> len(CodeCache.load(cache.dump()))
+    0
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[str, Names], Compiled] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, text: str, names: Names) -> Compiled | None:
+        """What was compiled of a text, or None."""
+        return self._entries.get((text, names))
+
+    def put(self, text: str, names: Names, compiled: Compiled) -> None:
+        """Keeps a compiled expression."""
+        self._entries[text, names] = compiled
+
+    def dump(self) -> bytes:
+        """All entries: tag, SHA-256 of the rest, MessagePack list of entries."""
+        entries = [_Entry(text, names, found) for (text, names), found in self._entries.items()]
+        body = msgspec.msgpack.encode(entries)
+        return _tag() + hashlib.sha256(body).digest() + body
+
+    @classmethod
+    def load(cls, data: bytes) -> CodeCache:
+        """Reads a dump; one of another Python or format, or a damaged one, counts as empty."""
+        cache = cls()
+        tag = _tag()
+        body = data[len(tag) + _DIGEST_BYTES :]
+        digest = data[len(tag) : len(tag) + _DIGEST_BYTES]
+        if not data.startswith(tag) or hashlib.sha256(body).digest() != digest:
+            return cache
+        for entry in msgspec.msgpack.decode(body, type=list[_Entry]):
+            cache.put(entry.text, entry.names, entry.compiled)
+        return cache

@@ -1,0 +1,233 @@
+"""A compiled expression, and how a text becomes one."""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Callable, Mapping, Sequence
+from types import CodeType
+from typing import Any, TypeAlias
+
+from udfs.errors import ExpressionInvalid, Fault
+from udfs.events.event import Event
+from udfs.expressions import absorb, arithmetic, text, values
+from udfs.expressions.absorb import FAILURES
+from udfs.expressions.cache import CodeCache, Compiled
+from udfs.expressions.exact import HELPERS, MACROS, exact
+from udfs.expressions.fast import Fast
+from udfs.expressions.limits import MAX_STEPS
+from udfs.expressions.names import Names
+from udfs.expressions.parse import parse
+from udfs.expressions.resolve import Resolver
+from udfs.expressions.values import EvaluationError
+
+Steps: TypeAlias = Mapping[str, Sequence[Event]] | None
+Values: TypeAlias = Mapping[str, Any] | None
+
+_TEMPLATE = """\
+def make(settle, {patterns}):
+    def value(e, s, v):
+        {budget}
+        try:
+            return {fast}
+        except FAILURES:
+            pass
+        return precise(e, s, v)
+    def test(e, s, v):
+        {budget}
+        try:
+            {test}
+        except FAILURES:
+            pass
+        return settle(e, s, v)
+    def precise(e, s, v):
+        {budget}
+        try:
+            return {exact}
+        except FAILURES as error:
+            fail(error)
+    return value, test, precise
+"""
+_BUDGET = f"b = [{MAX_STEPS}]"
+_TEST_ANY = """t = {fast}
+            if t is True: return True
+            if t is False: return False"""
+
+
+def _fail(error: Exception) -> None:
+    if isinstance(error, EvaluationError):
+        raise error
+    raise EvaluationError(f"{type(error).__name__}: {error}") from error
+
+
+def _no() -> None:
+    raise EvaluationError("the fast variant gives up")  # never seen: the exact one decides
+
+
+def _step(steps: Steps, name: str) -> Sequence[Event]:
+    """The events of a step; none if it has taken none."""
+    return [] if steps is None else steps.get(name, [])
+
+
+def _value(given: Values, name: str) -> Any:
+    if given is None or name not in given:
+        raise EvaluationError(f"no value {name!r}")
+    return given[name]
+
+
+def _runtime() -> dict[str, Any]:
+    """All that generated code can reach: no builtins."""
+    modules = (values, arithmetic, text, absorb)
+    wanted = {*HELPERS.values(), *MACROS.values()}
+    wanted |= {"select", "has", "make_map", "check_bool", "conjunction", "disjunction", "charge"}
+    wanted |= {"MIN_INT", "MAX_INT", "FAILURES"}
+    found = {name: vars(module)[name] for module in modules for name in wanted & {*vars(module)}}
+    found["contains"] = values.contains
+    plain = {"int": int, "float": float, "str": str, "bytes": bytes, "bool": bool, "len": len}
+    own = {"no": _no, "fail": _fail, "step": _step, "value": _value}
+    infinite = {"nan": float("nan"), "inf": float("inf"), "list": list, "dict": dict}
+    return {**found, **plain, **own, **infinite, "__builtins__": {}}
+
+
+_RUNTIME = _runtime()
+
+
+class Expression:
+    """A compiled expression. `compile_expression` makes it.
+
+    The event, the steps and the values go in; nothing of them is changed. A list or map
+    that comes out may be a part of what went in: copy it before changing it.
+
+    Attributes:
+        text: The CEL text.
+        names: What it may mention.
+        kind: Kind of the result as far as it is certain (``bool``, ``int``, ``double``,
+            ``string``, ``bytes``, ``null``, ``list``, ``map``, ``event``), else ``dyn``.
+        event_fields: Top-level fields of the event that it reads.
+        prop_fields: Keys of the event's ``props`` that it reads.
+        all_props: It reads ``props`` also otherwise than by constant keys.
+        steps_used: Steps that it reads.
+        values_used: Values that it reads.
+        value: ``value(event, steps, values)`` evaluates; raises `EvaluationError`.
+        test: ``test(event, steps, values)`` is True only if the value is true; an error or
+            another kind of value is False and counted. HOT.
+        errors: How often `test` met an error or a value that is no bool.
+    """
+
+    __slots__ = (
+        "_precise",
+        "all_props",
+        "errors",
+        "event_fields",
+        "kind",
+        "names",
+        "prop_fields",
+        "steps_used",
+        "test",
+        "text",
+        "value",
+        "values_used",
+    )
+
+    def __init__(self, source: str, names: Names, compiled: Compiled) -> None:
+        self.text = source
+        self.names = names
+        self.kind = compiled.kind
+        self.event_fields = frozenset(compiled.fields)
+        self.prop_fields = frozenset(compiled.props)
+        self.all_props = compiled.all_props
+        self.steps_used = frozenset(compiled.steps)
+        self.values_used = frozenset(compiled.values)
+        self.errors = 0
+        code = marshal.loads(compiled.code)  # noqa: S302 - see CodeCache: our own code only
+        made: dict[str, Any] = {}
+        exec(code, _RUNTIME, made)  # noqa: S102 - generated by exact.py and fast.py alone
+        patterns = [text.pattern_of(pattern).search for pattern in compiled.patterns]
+        functions = made["make"](self._settle, *patterns)
+        self.value: Callable[[Event | None, Steps, Values], Any] = functions[0]
+        self.test: Callable[[Event | None, Steps, Values], bool] = functions[1]
+        self._precise: Callable[[Event | None, Steps, Values], Any] = functions[2]
+
+    def __repr__(self) -> str:
+        return f"Expression({self.text!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return compile_expression, (self.text, self.names)
+
+    def _settle(self, event: Event | None, steps: Steps, given: Values) -> bool:
+        """`test` after the fast variant raised or gave no bool."""
+        try:
+            result = self._precise(event, steps, given)
+        except EvaluationError:
+            self.errors += 1
+            return False
+        if result is True or result is False:
+            return bool(result)
+        self.errors += 1
+        return False
+
+
+def compile_expression(
+    source: str, names: Names, cache: CodeCache | None = None, where: str = "$"
+) -> Expression:
+    """Compiles a CEL text.
+
+    Args:
+        source: The text.
+        names: What it may mention.
+        cache: Where compiled code is looked up and kept.
+        where: Path of the text in its config, for faults.
+
+    Returns:
+        The expression, ready to run.
+
+    Raises:
+        ExpressionInvalid: The text does not parse, mentions unknown names, cannot have the
+            types it needs, or exceeds a limit; with all faults and their places.
+
+    >>> adult = compile_expression("age >= 18", Names(event=False, values=("age",)))
+    >>> adult.test(None, None, {"age": 20})
+    True
+    """
+    compiled = cache.get(source, names) if cache is not None else None
+    if compiled is None:
+        compiled = _compile(source, names, where)
+        if cache is not None:
+            cache.put(source, names, compiled)
+    return Expression(source, names, compiled)
+
+
+def _compile(source: str, names: Names, where: str) -> Compiled:
+    resolver = Resolver(parse(source, names, where), source, names, where)
+    term = resolver.resolve()
+    if resolver.faults:
+        raise ExpressionInvalid(resolver.faults)
+    fast = Fast()
+    piece = fast.term(term)
+    test = f"return {piece.code}" if piece.kind == "bool" else _TEST_ANY.format(fast=piece.code)
+    module = _TEMPLATE.format(
+        patterns=", ".join(f"p{number}" for number in range(len(fast.patterns))),
+        budget=_BUDGET if "(b, " in piece.code else "pass",
+        fast=piece.code,
+        test=test,
+        exact=exact(term),
+    )
+    usage = resolver.usage
+    return Compiled(
+        code=marshal.dumps(_code(module, where)),
+        kind=piece.kind,
+        patterns=tuple(fast.patterns),
+        fields=tuple(sorted(usage.fields)),
+        props=tuple(sorted(usage.props)),
+        all_props=usage.all_props,
+        steps=tuple(sorted(usage.steps)),
+        values=tuple(sorted(usage.values)),
+    )
+
+
+def _code(module: str, where: str) -> CodeType:
+    try:
+        return compile(module, "<expression>", "exec", dont_inherit=True, optimize=0)
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        # Python's compiler has limits of its own; ours stay below them as far as we know.
+        fault = Fault(f"{where}:1:1", f"too complex to compile: {error}", "split it")
+        raise ExpressionInvalid([fault]) from error

@@ -1,0 +1,333 @@
+"""Python source of the fast variant: plain operators where they mean what CEL's mean.
+
+The contract: it gives CEL's result, or it raises; whenever it raises, the exact variant
+decides. So ``and`` and ``or`` may stand for ``&&`` and ``||`` (what they skip, CEL absorbs),
+a missing key may be a ``KeyError``, and a guard is needed only where Python would give a
+result and CEL another one: mostly bool against number.
+
+Kinds are inferred bottom-up from what this generator itself emits, so a kind other than
+``dyn`` is certain: ``x.__class__`` need not be looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from udfs.expressions.exact import HELPERS, MACROS, WALKING, literal
+from udfs.expressions.names import EVENT_FIELDS, OPTIONAL_FIELDS
+from udfs.expressions.resolve import (
+    Apply,
+    Entries,
+    Get,
+    Has,
+    Items,
+    Literal,
+    Local,
+    Macro,
+    Term,
+    Variable,
+)
+from udfs.expressions.syntax import Scalar
+
+_LITERAL_KINDS: dict[type, str] = {
+    type(None): "null",
+    bool: "bool",
+    int: "int",
+    float: "double",
+    str: "string",
+    bytes: "bytes",
+}
+_CLASSES = {"int": "int", "double": "float", "string": "str", "bytes": "bytes", "list": "list"}
+_NUMBERS = frozenset(("int", "double"))
+_RESULTS = {
+    **dict.fromkeys(("string", "lowerAscii", "upperAscii", "trim", "join", "replace"), "string"),
+    **dict.fromkeys(("contains", "startsWith", "endsWith", "matches", "bool", "@in"), "bool"),
+    **{"int": "int", "size": "int", "double": "double"},
+}
+_TEXT_METHODS = {
+    "contains": "({1} in {0})",
+    "startsWith": "{0}.startswith({1})",
+    "endsWith": "{0}.endswith({1})",
+}
+_ORDER = {"_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}
+_SHORT = 60  # characters of source that may stand twice
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Source of a term, its kind, and of a list the kind of its elements."""
+
+    code: str
+    kind: str = "dyn"
+    element: str = "dyn"
+
+
+class Fast:
+    """Generates one expression; ``patterns`` collects the constant regular expressions."""
+
+    def __init__(self) -> None:
+        self.patterns: list[str] = []
+        self._temporaries = 0
+        self._locals: dict[int, str] = {}
+        self._macros = 0
+        self._operators: dict[str, Callable[[Apply], Piece]] = {
+            **dict.fromkeys(("_&&_", "_||_"), self._logic),
+            **dict.fromkeys(("_==_", "_!=_"), self._equality),
+            **dict.fromkeys(_ORDER, self._order),
+            **dict.fromkeys(("_+_", "_-_", "_*_"), self._arithmetic),
+            **dict.fromkeys(_TEXT_METHODS, self._text_method),
+            **dict.fromkeys(("first", "last"), self._end),
+            **{"_[_]": self._index, "@in": self._in, "size": self._size, "!_": self._not},
+            **{"_?_:_": self._choice, "matches": self._matches, "dyn": self._dyn},
+        }
+
+    def term(self, term: Term) -> Piece:  # noqa: PLR0911 - one a kind of term
+        """The source of a term."""
+        match term:
+            case Literal(value):
+                return Piece(literal(term), _LITERAL_KINDS[type(value)])
+            case Local(number):
+                return Piece(f"x{number}", self._locals[number])
+            case Variable("event"):
+                return Piece("e", "event")
+            case Variable("field", name):
+                return self._field("e", name)
+            case Variable("step", name):
+                return Piece(f"s[{name!r}]", "list", "event")
+            case Variable(_, name):
+                return Piece(f"v[{name!r}]")
+            case Get(operand, name):
+                piece = self.term(operand)
+                if piece.kind == "event":
+                    return self._field(piece.code, name)
+                return Piece(f"{piece.code}[{name!r}]")
+            case Has(operand, name):
+                return self._has(self.term(operand), name)
+            case Items(items):
+                return self._items(tuple(map(self.term, items)))
+            case Entries(parts):
+                codes = ", ".join(self.term(part).code for part in parts)
+                return Piece(f"make_map({codes})", "map")
+            case Macro():
+                return self._macro(term)
+            case Apply():
+                return self._operators.get(term.function, self._helper)(term)
+
+    def condition(self, term: Term) -> str:
+        """Source that gives True or False, or raises."""
+        piece = self.term(term)
+        if piece.kind == "bool":
+            return piece.code
+        name = self._temporary()
+        return f"(({name} := {piece.code}) is True or {name} is not False and no())"
+
+    def _temporary(self) -> str:
+        self._temporaries += 1
+        return f"t{self._temporaries}"
+
+    def _field(self, event: str, name: str) -> Piece:
+        if name in OPTIONAL_FIELDS:
+            held = self._temporary()
+            code = f"({held} if ({held} := {event}.{name}) is not None else no())"
+            return Piece(code, "string")
+        return Piece(f"{event}.{name}", EVENT_FIELDS[name])
+
+    def _has(self, piece: Piece, name: str) -> Piece:
+        if piece.kind == "event":
+            return Piece(f"({piece.code}.{name} is not None)", "bool")
+        if piece.kind == "map":
+            return Piece(f"({name!r} in {piece.code})", "bool")
+        return Piece(f"({name!r} in {self._guard(piece, 'dict')})", "bool")
+
+    def _guard(self, piece: Piece, class_: str) -> str:
+        held = self._temporary()
+        return f"({held} if ({held} := {piece.code}).__class__ is {class_} else no())"
+
+    def _as(self, piece: Piece, kind: str) -> str:
+        return piece.code if piece.kind == kind else self._guard(piece, _CLASSES[kind])
+
+    def _items(self, pieces: tuple[Piece, ...]) -> Piece:
+        kinds = {piece.kind for piece in pieces}
+        element = kinds.pop() if len(kinds) == 1 else "dyn"
+        return Piece(f"[{', '.join(piece.code for piece in pieces)}]", "list", element)
+
+    def _macro(self, term: Macro) -> Piece:
+        over = self.term(term.over)
+        element = over.element if over.kind == "list" else "dyn"
+        self._locals[term.local] = "string" if over.kind == "map" else element
+        self._macros += 1
+        codes = [over.code]
+        made = Piece("", "bool")
+        if term.make is not None:
+            made = self.term(term.make)
+            codes.append(f"lambda x{term.local}: {made.code}")
+        if term.predicate is not None:
+            codes.append(f"lambda x{term.local}: {self.condition(term.predicate)}")
+        self._macros -= 1
+        code = f"{MACROS[term.name]}(b, {', '.join(codes)})"
+        return Piece(code, "list", made.kind) if term.name == "map" else Piece(code, "bool")
+
+    def _helper(self, term: Apply) -> Piece:
+        codes = [self.term(arg).code for arg in term.args]
+        return self._call(term.function, codes)
+
+    def _call(self, function: str, codes: list[str]) -> Piece:
+        if self._macros and function in WALKING:
+            codes = [f"charge(b, {code})" for code in codes]
+        element = "string" if function == "split" else "dyn"
+        kind = "list" if function == "split" else _RESULTS.get(function, "dyn")
+        return Piece(f"{HELPERS[function]}({', '.join(codes)})", kind, element)
+
+    def _logic(self, term: Apply) -> Piece:
+        word = " and " if term.function == "_&&_" else " or "
+        return Piece(f"({word.join(map(self.condition, term.args))})", "bool")
+
+    def _not(self, term: Apply) -> Piece:
+        return Piece(f"(not {self.condition(term.args[0])})", "bool")
+
+    def _dyn(self, term: Apply) -> Piece:
+        return Piece(self.term(term.args[0]).code)
+
+    def _choice(self, term: Apply) -> Piece:
+        condition = self.condition(term.args[0])
+        yes, no = self.term(term.args[1]), self.term(term.args[2])
+        same = yes.kind == no.kind
+        return Piece(
+            f"({yes.code} if {condition} else {no.code})",
+            yes.kind if same else "dyn",
+            yes.element if same and yes.element == no.element else "dyn",
+        )
+
+    def _order(self, term: Apply) -> Piece:
+        left, right = map(self.term, term.args)
+        sign = _ORDER[term.function]
+        kinds = {left.kind, right.kind}
+        plain = f"({left.code} {sign} {right.code})"
+        if kinds <= _NUMBERS or kinds == {"string"} or kinds == {"string", "dyn"}:
+            return Piece(plain, "bool")  # Python itself refuses str against any other
+        if "dyn" in kinds and kinds & _NUMBERS:
+            held = self._temporary()
+            if left.kind == "dyn":
+                test, plain = left.code, f"{held} {sign} {right.code}"
+            else:
+                test, plain = right.code, f"{left.code} {sign} {held}"
+            return Piece(f"({plain} if ({held} := {test}).__class__ is not bool else no())", "bool")
+        return Piece(f"{HELPERS[term.function]}({left.code}, {right.code})", "bool")
+
+    def _equality(self, term: Apply) -> Piece:
+        code = self._equal(*term.args)
+        return Piece(code if term.function == "_==_" else f"(not {code})", "bool")
+
+    def _equal(self, first: Term, second: Term) -> str:
+        left, right = self.term(first), self.term(second)
+        if left.kind == "dyn":  # what is known stands left
+            left, right, first = right, left, second
+        plain = f"({left.code} == {right.code})"
+        if left.kind in ("string", "bytes") or {left.kind, right.kind} <= _NUMBERS:
+            return plain
+        if left.kind in ("null", "bool"):
+            return f"({right.code} is {left.code})"
+        if left.kind in _NUMBERS:
+            if isinstance(first, Literal) and first.value not in (0, 1):
+                return plain  # no bool equals it
+            held = self._temporary()
+            return f"(({held} := {right.code}) == {left.code} and {held}.__class__ is not bool)"
+        if left.kind == "dyn" and len(left.code) < _SHORT:
+            held = self._temporary()
+            known, helper = f"{held} == {left.code}", f"equal({held}, {left.code})"
+            test = f"({held} := {right.code}).__class__ is str"
+            if not self._macros:
+                return f"({known} if {test} else {helper})"
+        return self._call("_==_", [left.code, right.code]).code
+
+    def _in(self, term: Apply) -> Piece:
+        item, container = self.term(term.args[0]), self.term(term.args[1])
+        if container.kind == "map" and item.kind == "string":
+            return Piece(f"({item.code} in {container.code})", "bool")
+        values = _constants(term.args[1])
+        if values and all(isinstance(value, str) for value in values):
+            return Piece(f"({item.code} in {_choices(values)})", "bool")
+        if values and all(type(value) in (int, float) for value in values):
+            if item.kind in _NUMBERS or not {0, 1} & set(values):
+                return Piece(f"({item.code} in {_choices(values)})", "bool")
+            held, choices = self._temporary(), _choices(values)
+            code = f"(({held} := {item.code}) in {choices} and {held}.__class__ is not bool)"
+            return Piece(code, "bool")
+        return self._call("@in", [item.code, container.code])
+
+    def _index(self, term: Apply) -> Piece:
+        operand, key = self.term(term.args[0]), self.term(term.args[1])
+        constant = term.args[1].value if isinstance(term.args[1], Literal) else None
+        if operand.kind == "map" and key.kind == "string":
+            return Piece(f"{operand.code}[{key.code}]")
+        if type(constant) is int and constant >= 0:
+            if operand.kind == "list":
+                return Piece(f"{operand.code}[{constant}]", operand.element)
+            if operand.kind == "dyn":
+                return Piece(f"{self._guard(operand, 'list')}[{constant}]")
+        element = operand.element if operand.kind == "list" else "dyn"
+        return Piece(f"index({operand.code}, {key.code})", element)
+
+    def _end(self, term: Apply) -> Piece:
+        operand = self.term(term.args[0])
+        if operand.kind == "list":
+            place = "0" if term.function == "first" else "-1"
+            return Piece(f"{operand.code}[{place}]", operand.element)
+        return Piece(f"{term.function}({operand.code})")
+
+    def _size(self, term: Apply) -> Piece:
+        operand = self.term(term.args[0])
+        known = operand.kind in ("string", "bytes", "list", "map")
+        return Piece(f"{'len' if known else 'size'}({operand.code})", "int")
+
+    def _arithmetic(self, term: Apply) -> Piece:
+        left, right = map(self.term, term.args)
+        sign = term.function[1]
+        kinds = {left.kind, right.kind} - {"dyn"}
+        kind = kinds.pop() if len(kinds) == 1 else "dyn"
+        if kind == "int":
+            held = self._temporary()
+            sum_ = f"{held} := {self._as(left, kind)} {sign} {self._as(right, kind)}"
+            return Piece(f"({held} if MIN_INT <= ({sum_}) <= MAX_INT else no())", kind)
+        joins = sign == "+" and kind in ("string", "bytes")
+        if kind == "double" or (joins and not self._macros):
+            return Piece(f"({self._as(left, kind)} {sign} {self._as(right, kind)})", kind)
+        made = self._call(term.function, [left.code, right.code])
+        if joins:
+            return Piece(made.code, kind)
+        if sign == "+" and left.kind == right.kind == "list":
+            return Piece(
+                made.code, "list", left.element if left.element == right.element else "dyn"
+            )
+        return made
+
+    def _text_method(self, term: Apply) -> Piece:
+        text, part = map(self.term, term.args)
+        if self._macros:
+            return self._call(term.function, [text.code, part.code])
+        form = _TEXT_METHODS[term.function]
+        return Piece(form.format(self._as(text, "string"), self._as(part, "string")), "bool")
+
+    def _matches(self, term: Apply) -> Piece:
+        text, pattern = term.args
+        if not (isinstance(pattern, Literal) and isinstance(pattern.value, str)):
+            return self._helper(term)
+        self.patterns.append(pattern.value)
+        code = self._as(self.term(text), "string")
+        if self._macros:
+            code = f"charge(b, {code})"
+        return Piece(f"(p{len(self.patterns) - 1}({code}) is not None)", "bool")
+
+
+def _constants(term: Term) -> tuple[Scalar, ...]:
+    """The values of a list literal of constants; empty if it is none."""
+    if not isinstance(term, Items):
+        return ()
+    values = tuple(item.value for item in term.items if isinstance(item, Literal))
+    return values if len(values) == len(term.items) else ()
+
+
+def _choices(values: tuple[Scalar, ...]) -> str:
+    """A set: Python's compiler makes it a constant."""
+    return f"{{{', '.join(literal(Literal(value)) for value in values)}}}"

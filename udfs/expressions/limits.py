@@ -1,0 +1,34 @@
+"""The limits of expressions, each with its reason."""
+
+from __future__ import annotations
+
+MAX_TEXT_BYTES = 4096
+"""Longer logic is a script or several rules; a text of this size compiles in some 20 ms."""
+
+MAX_DEPTH = 32
+"""Nesting. The CEL parser's own limit, and what keeps the generated code far from the
+limits of Python's compiler; chains of ``&&`` and ``||`` do not nest."""
+
+MAX_ELEMENTS = 500
+"""Elements of one list or map literal. A longer list is data: it belongs in a table."""
+
+MAX_STEPS = 100_000
+"""Work of one evaluation: elements visited by macros, plus the sizes of what is handled
+inside them. About 20 ms, after which the evaluation is an error and not a standstill."""
+
+MAX_PATTERNS = 256
+"""Compiled regular expressions that are kept of patterns which come from data."""
+
+MAX_PATTERN_BYTES = 1000
+"""Length of a regular expression; RE2 needs memory in proportion to it."""
+
+RESERVED = frozenset(
+    {
+        *("as", "break", "const", "continue", "else", "false", "for", "function", "if"),
+        *("import", "in", "let", "loop", "namespace", "null", "package", "return"),
+        *("true", "var", "void", "while"),
+        *("bool", "bytes", "double", "duration", "dyn", "int", "list", "map"),
+        *("null_type", "string", "timestamp", "type", "uint"),
+    }
+)
+"""Words that CEL keeps for itself, and its type names."""

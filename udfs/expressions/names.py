@@ -1,0 +1,75 @@
+"""What an expression may mention."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from udfs.events.event import Event
+from udfs.expressions.limits import RESERVED
+
+OPTIONAL_FIELDS = frozenset(
+    field.name for field in msgspec.structs.fields(Event) if field.default is None
+)
+"""Fields of an event that may be absent; to read an absent one is an error."""
+EVENT_FIELDS = {
+    field.name: (
+        "int" if field.name == "event_time" else "map" if field.name == "props" else "string"
+    )
+    for field in msgspec.structs.fields(Event)
+}
+"""Every field of an event and its kind."""
+EVENT = "event"
+"""The variable that holds the whole event, for ``has(event.page_id)``."""
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+class Names(msgspec.Struct, frozen=True):
+    """What an expression may mention.
+
+    Names that are no identifiers of CEL (``cart-1``, ``user.age``) are allowed here, but no
+    expression can reach them.
+
+    Args:
+        event: The event's fields as variables (``event_type``, ``props`` …), and ``event``
+            for the whole, unless a step or value has that name.
+        steps: Each a list of events.
+        values: Further names, of dynamic type.
+    """
+
+    event: bool = True
+    steps: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+
+    def clashes(self) -> Iterator[tuple[str, str]]:
+        """Names that would mean two things, each with a reason."""
+        seen: dict[str, str] = {}
+        if self.event:
+            seen.update(dict.fromkeys(EVENT_FIELDS, "a field of the event"))
+        for name, what in (
+            *((name, "a step") for name in self.steps),
+            *((name, "a value") for name in self.values),
+        ):
+            if name in seen and seen[name] != what:
+                yield name, f"{what} and {seen[name]}"
+            seen[name] = what
+
+    def variables(self) -> dict[str, str]:
+        """Every name that an expression can write, with its kind.
+
+        Returns:
+            Name to ``int``, ``string``, ``map``, ``event``, ``events`` or ``dyn``.
+        """
+        found: dict[str, str] = {}
+        if self.event:
+            found.update({EVENT: "event"}, **EVENT_FIELDS)
+        found.update(dict.fromkeys(filter(_writable, self.steps), "events"))
+        found.update(dict.fromkeys(filter(_writable, self.values), "dyn"))
+        return found
+
+
+def _writable(name: str) -> bool:
+    return bool(_IDENTIFIER.match(name)) and name not in RESERVED

@@ -61,9 +61,7 @@ def test_a_large_message_goes_through_kafka(stack: Stack) -> None:
     admin.create_topics([NewTopic(topic, 1, 1)])
     value = b"x" * (10 * 1024 * 1024)
     producer = KafkaProducer(
-        bootstrap_servers=stack.kafka_bootstrap,
-        max_request_size=11 * 1024 * 1024,
-        buffer_memory=32 * 1024 * 1024,
+        bootstrap_servers=stack.kafka_bootstrap, max_request_size=11 * 1024 * 1024
     )
     producer.send(topic, value).get(30)
     producer.close()

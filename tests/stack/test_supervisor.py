@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from stack import processes
 from stack.ports import HOST
 from stack.supervisor import LOG_TAIL_LINES, Part, Supervisor
 from udfs.errors import StackError
@@ -45,7 +46,10 @@ def test_up_starts_only_the_part_that_is_missing(supervisor: Supervisor, sleeper
     parts = [sleeper("a"), sleeper("b")]
     supervisor.up(parts)
     before = pids(supervisor)
-    os.kill(before["b"], signal.SIGKILL)
+    killed = supervisor.process("b")
+    assert killed is not None
+    os.kill(killed.pid, signal.SIGKILL)
+    assert processes.wait_gone([killed], 5)
     assert supervisor.up(parts) == ["b"]
     after = pids(supervisor)
     assert after["a"] == before["a"]

@@ -18,7 +18,7 @@ RECORDS = 1000
 KEYS = 2
 
 
-class Count(KeyedProcessFunction):  # type: ignore[misc] - pyflink has no types
+class Count(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no types
     """Counts the records of a key."""
 
     def open(self, runtime_context: Any) -> None:

@@ -80,7 +80,18 @@ class Move:
 class State:
     """A state of one rule; the machine adds what it needs at run time."""
 
-    __slots__ = ("depends", "edges", "index", "kind", "moves", "rule", "step", "wake", "window_ms")
+    __slots__ = (
+        "depends",
+        "edges",
+        "index",
+        "kind",
+        "moves",
+        "rule",
+        "step",
+        "waits",
+        "wake",
+        "window_ms",
+    )
 
     def __init__(self, index: int, step: int, kind: Kind) -> None:
         self.index = index
@@ -90,6 +101,8 @@ class State:
         self.moves: tuple[Move, ...] = ()
         self.depends: tuple[int, ...] = ()
         """Predicates of the moves whose outcome depends on the run."""
+        self.waits: Move | None = None
+        """If standing here is nothing but waiting for one event, the move it makes."""
         self.rule = -1
         self.window_ms: int | None = None
         self.wake = -1
@@ -304,6 +317,19 @@ def _flatten(state: State) -> None:
                 depends.update({p.index: None for p, _ in conjunction if p.steps_used})
     state.moves = tuple(moves)
     state.depends = tuple(depends)
+    state.waits = _waits(state)
+
+
+def _waits(state: State) -> Move | None:
+    """Give the take of a state that has no other way out; all else must leave it alone."""
+    if len(state.moves) != 2 or state.depends:  # noqa: PLR2004 - one take, one ignore
+        return None
+    take, ignore = state.moves
+    if not take.takes or ignore.takes or ignore.target is not state:
+        return None
+    [(needed, wanted), *more] = take.needs
+    plain = wanted and not more and not take.completes and take.target.kind is not Kind.STOP
+    return take if plain and ignore.needs == ((needed, False),) else None
 
 
 def _completions(state: State) -> tuple[Conjunction, ...]:

@@ -1,18 +1,17 @@
 """The runs of a user as bytes.
 
-Version 1 is the byte 1 and one MessagePack array::
+Version 1 is the byte 1 and one MessagePack array, the fields of `udfs.matching.runs.Packed`::
 
-    hashes   structure hash (8 bytes) of every rule that has something here
-    base     rule time of the oldest event, ms
-    offsets  rule time of each event - base, never falling
-    events   each event once, packed (`udfs.events.codec.to_msgpack`)
-    nodes    three integers each: 1 + the node before (0: none), step, event
-    runs     for every rule: how many, then two integers each: state, node;
-             state 0 is the place of the start state in the queue of a rule with a skip strategy
-    held     for every rule: how many, then one integer each: the node of a held-back match
+    deadline  when the first window ends, ms, or nil
+    hashes    structure hash (8 bytes) of every rule that has something here
+    runs      for every rule: how many, then two integers each: state and node;
+              state 0 is the place of the start state in the queue of a rule with a skip strategy
+    held      for every rule: how many, then one integer each: the node of a held-back match
+    entries   each event once: [order, rule time in ms, the packed event]
+    nodes     three integers each: 1 + the node before (0 for none), step, position in entries
 
-A node stands after the node before it. Numbers of states and steps hold for a structure hash.
-Nothing to remember is no bytes at all.
+Orders rise. A node stands after the node before it. Numbers of states and steps hold for a
+structure hash. Nothing to remember is no bytes at all.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from udfs.errors import StateIncompatible
-from udfs.matching.runs import NEVER, Entry, Node, Place, Queues, Run, Runs
+from udfs.matching.runs import NEVER, Entry, Node, Packed, Place, Queues, Run, Runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,27 +31,20 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 
 
-class _Blob(msgspec.Struct, array_like=True, gc=False):
-    hashes: list[bytes]
-    base: int
-    offsets: list[int]
-    events: list[bytes]
-    nodes: list[int]
-    runs: list[int]
-    held: list[int]
-
-
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder(_Blob)
+_FRONT: Final = msgspec.msgpack.Decoder(Packed)
+_ENTRIES: Final = msgspec.msgpack.Decoder(list[Entry])
+_NUMBERS: Final = msgspec.msgpack.Decoder(list[int])
 _PREFIX: Final = bytes([VERSION])
 
 
-def encode(runs: Runs, rules: tuple[CompiledRule, ...]) -> bytes:
+def encode(runs: Runs, rules: tuple[CompiledRule, ...], deadline: int | None) -> bytes:
     """Write runs. HOT.
 
     Args:
         runs: Those of one user.
         rules: Those of the machine, by index.
+        deadline: When the first window ends, ms.
     """
     table = _Table()
     found: dict[int, list[int]] = {}
@@ -80,18 +72,9 @@ def encode(runs: Runs, rules: tuple[CompiledRule, ...]) -> bytes:
         waiting = held.get(rule, ())
         flat_held.append(len(waiting))
         flat_held += waiting
-    offsets, events, nodes = table.columns()
-    base = offsets[0]
-    blob = _Blob(
-        [rules[rule].structure_hash for rule in found],
-        base,
-        [time - base for time in offsets],
-        events,
-        nodes,
-        flat,
-        flat_held,
-    )
-    return _PREFIX + _ENCODER.encode(blob)
+    entries, nodes = table.columns()
+    hashes = [rules[rule].structure_hash for rule in found]
+    return _PREFIX + _ENCODER.encode((deadline, hashes, flat, flat_held, entries, nodes))
 
 
 class _Table:
@@ -118,8 +101,8 @@ class _Table:
             self._nodes.append(link)
         return len(self._nodes) - 1
 
-    def columns(self) -> tuple[list[int], list[bytes], list[int]]:
-        """Give times, packed events and the three integers of each node."""
+    def columns(self) -> tuple[list[tuple[int, int, bytes]], list[int]]:
+        """Give the events, and the three integers of each node."""
         entries = {node.entry.order: node.entry for node in self._nodes}
         orders = sorted(entries)
         places = {order: place for place, order in enumerate(orders)}
@@ -129,56 +112,119 @@ class _Table:
             before = node.before
             front = 0 if before is None else numbers[id(before)] + 1
             nodes += (front, node.step, places[node.entry.order])
-        return (
-            [entries[order].time for order in orders],
-            [entries[order].pack() for order in orders],
-            nodes,
-        )
+        return [(order, entries[order].time, entries[order].pack()) for order in orders], nodes
 
 
-def decode(blob: bytes, rules: Mapping[bytes, CompiledRule]) -> tuple[Runs, int]:
-    """Read runs. HOT.
+def decode(blob: bytes, rules: Mapping[bytes, CompiledRule]) -> Runs | None:
+    """Read the front of runs. HOT.
 
     Args:
         blob: What `encode` gave, not empty.
         rules: Those of the machine, by structure hash.
 
     Returns:
-        The runs, and how many were dropped because their rule is not known (any more).
+        The runs, still packed; None if a rule is not known, so that they must be opened.
 
     Raises:
         StateIncompatible: Another version, or not such bytes.
     """
+    packed = _front(blob)
+    numbers = packed.runs
+    wakes = set()
+    at = 0
+    try:
+        for structure_hash in packed.hashes:
+            rule = rules.get(structure_hash)
+            if rule is None:
+                return None
+            states = rule.states
+            end = at + 1 + 2 * numbers[at]
+            wakes.update([states[state].wake for state in numbers[at + 1 : end : 2]])
+            at = end
+    except IndexError as error:
+        raise _broken(blob, error) from error
+    runs = Runs()
+    runs.packed = packed
+    runs.wakes = wakes
+    runs.deadline = packed.deadline
+    runs.blob = blob
+    return runs
+
+
+def unpack(blob: bytes, rules: Mapping[bytes, CompiledRule]) -> tuple[Runs, int]:
+    """Read runs in full.
+
+    Args:
+        blob: What `encode` gave, not empty.
+        rules: Those of the machine, by structure hash.
+
+    Returns:
+        The runs, and how many were dropped because their rule is not known.
+
+    Raises:
+        StateIncompatible: Another version, or not such bytes.
+    """
+    runs = Runs()
+    runs.packed = _front(blob)
+    runs.blob = blob
+    return runs, open_runs(runs, rules)
+
+
+def _front(blob: bytes) -> Packed:
     if blob[0] != VERSION:
         raise StateIncompatible(
             f"runs of format {blob[0]}, this code reads {VERSION}: "
             "go back to the version that wrote them, or drop the state"
         )
     try:
-        return _read(_DECODER.decode(memoryview(blob)[1:]), rules)
+        return _FRONT.decode(memoryview(blob)[1:])
+    except msgspec.DecodeError as error:
+        raise _broken(blob, error) from error
+
+
+def _broken(blob: bytes, error: Exception) -> StateIncompatible:
+    return StateIncompatible(
+        f"{len(blob)} bytes of runs are broken ({error!r}): restore an older savepoint"
+    )
+
+
+def open_runs(runs: Runs, rules: Mapping[bytes, CompiledRule]) -> int:
+    """Read the rest of packed runs. HOT.
+
+    Args:
+        runs: Packed; changed in place.
+        rules: Those of the machine, by structure hash.
+
+    Returns:
+        How many runs were dropped because their rule is not known.
+
+    Raises:
+        StateIncompatible: The rest is not what `encode` writes.
+    """
+    packed = runs.packed
+    assert packed is not None
+    try:
+        entries = _ENTRIES.decode(packed.entries)
+        nodes: list[Node] = []
+        numbers = iter(_NUMBERS.decode(packed.nodes))
+        for front in numbers:
+            step, entry = next(numbers), entries[next(numbers)]
+            before = nodes[front - 1] if front else None
+            nodes.append(Node(before, step, entry, entry if before is None else before.root))
+        unknown = _open_rules(runs, packed, nodes, rules)
     except (msgspec.DecodeError, IndexError, StopIteration) as error:
-        raise StateIncompatible(
-            f"{len(blob)} bytes of runs are broken ({error!r}): restore an older savepoint"
-        ) from error
+        raise _broken(runs.blob, error) from error
+    runs.packed = None
+    runs.next_order = entries[-1].order + 1 if entries else 0
+    return unknown
 
 
-def _read(parts: _Blob, rules: Mapping[bytes, CompiledRule]) -> tuple[Runs, int]:
-    base = parts.base
-    entries = [
-        Entry(order, base + offset, packed, None)
-        for order, (offset, packed) in enumerate(zip(parts.offsets, parts.events, strict=True))
-    ]
-    nodes: list[Node] = []
-    numbers = iter(parts.nodes)
-    for front, step, place in zip(numbers, numbers, numbers, strict=True):
-        entry = entries[place]
-        before = nodes[front - 1] if front else None
-        nodes.append(Node(before, step, entry, entry if before is None else before.root))
-    runs = Runs()
-    runs.next_order = len(entries)
+def _open_rules(
+    runs: Runs, packed: Packed, nodes: list[Node], rules: Mapping[bytes, CompiledRule]
+) -> int:
     unknown = 0
-    flat, held = iter(parts.runs), iter(parts.held)
-    for structure_hash in parts.hashes:
+    flat, held = iter(packed.runs), iter(packed.held)
+    for structure_hash in packed.hashes:
         rule = rules.get(structure_hash)
         count, held_count = next(flat), next(held)
         if rule is None:
@@ -189,55 +235,45 @@ def _read(parts: _Blob, rules: Mapping[bytes, CompiledRule]) -> tuple[Runs, int]
             for _ in range(held_count):
                 next(held)
         elif rule.skips:
-            _read_queues(runs, rule, nodes, (count, flat), (held_count, held))
+            _open_queues(runs, rule, nodes, (count, flat), (held_count, held))
         else:
-            _read_buckets(runs, rule, nodes, count, flat)
-    return runs, unknown
+            _open_buckets(runs, rule, nodes, count, flat)
+    return unknown
 
 
-def _read_buckets(
+def _open_buckets(
     runs: Runs, rule: CompiledRule, nodes: list[Node], count: int, flat: Iterator[int]
 ) -> None:
     states = rule.states
-    window_ms = rule.spec.within_ms
     buckets = runs.buckets
     for _ in range(count):
         state = states[next(flat)]
-        node = nodes[next(flat)]
+        run = Run(state, nodes[next(flat)])
         bucket = buckets.get(state.wake)
         if bucket is None:
-            buckets[state.wake] = [Run(state, node)]
+            buckets[state.wake] = [run]
         else:
-            bucket.append(Run(state, node))
-        if window_ms is not None:
-            deadline = node.root.time + window_ms
-            if runs.deadline is None or deadline < runs.deadline:
-                runs.deadline = deadline
+            bucket.append(run)
     if rule.spec.max_runs is not None:
         runs.counts[rule.index] = count
 
 
-def _read_queues(
+def _open_queues(
     runs: Runs,
     rule: CompiledRule,
     nodes: list[Node],
     partial: tuple[int, Iterator[int]],
     held: tuple[int, Iterator[int]],
 ) -> None:
-    window_ms = rule.spec.within_ms
     queues = runs.queues[rule.index] = Queues([], [])
     count, flat = partial
     for _ in range(count):
         state, number = next(flat), next(flat)
-        if state == 0:
+        if state:
+            node = nodes[number]
+            queues.partial.append(Place(node.root.order, rule.states[state], node))
+        else:
             queues.partial.append(Place(NEVER, None, None))
-            continue
-        node = nodes[number]
-        queues.partial.append(Place(node.root.order, rule.states[state], node))
-        if window_ms is not None:
-            deadline = node.root.time + window_ms
-            if runs.deadline is None or deadline < runs.deadline:
-                runs.deadline = deadline
     count, flat = held
     for _ in range(count):
         node = nodes[next(flat)]

@@ -17,7 +17,7 @@ from udfs.matching.spec import RuleSpec, Skip
 from udfs.matching.turn import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from udfs.events.event import Event
     from udfs.expressions import CodeCache
@@ -120,11 +120,13 @@ class Machine:
         """
         if not blob:
             return Runs()
-        runs, unknown = codec.decode(blob, self._by_hash)
-        runs.blob = blob
-        if unknown:
+        runs = codec.decode(blob, self._by_hash)
+        if runs is None:
+            runs, unknown = codec.unpack(blob, self._by_hash)
             self.unknown_runs += unknown
             runs.dirty = True
+            runs.deadline_exact = False
+            self.next_deadline(runs)
         return runs
 
     def encode(self, runs: Runs) -> bytes:
@@ -134,7 +136,7 @@ class Machine:
             runs: Made by `decode`.
         """
         if runs.dirty:
-            runs.blob = codec.encode(runs, self.rules) if runs else b""
+            runs.blob = codec.encode(runs, self.rules, self.next_deadline(runs)) if runs else b""
             runs.dirty = False
         return runs.blob
 
@@ -156,32 +158,37 @@ class Machine:
         event_type = event.event_type
         index = self._wakes
         starts = index.starts.get(event_type, index.starts_other)
-        if not starts and not runs.buckets and not runs.queues:
-            return matches
         woken = index.buckets.get(event_type, index.buckets_other)
-        touched = [number for number in runs.buckets if number in woken] if runs.buckets else None
+        touched: Iterable[int] = ()
+        if runs.packed is not None and not runs.wakes.isdisjoint(woken):
+            codec.open_runs(runs, self._by_hash)
+        if runs.buckets:
+            touched = [number for number in runs.buckets if number in woken]
         if not starts and not touched and not runs.queues:
             return matches
-        matches += self._process(runs, user_id, event, now, (starts, touched or (), woken))
+        matches += self._process(runs, user_id, event, now, (starts, touched, woken))
         return matches
 
-    def _process(
+    def _process(  # noqa: C901 - one pass, because it is hot
         self,
         runs: Runs,
         user_id: str,
         event: Event,
         now: int,
-        concerned: tuple[Starts, Sequence[int], frozenset[int]],
+        concerned: tuple[Starts, Iterable[int], frozenset[int]],
     ) -> list[Match]:
         """Process an event that concerns a start state or a run. HOT."""
         starts, touched, woken = concerned
-        turn = Turn(event, Entry(runs.next_order, now, None, event), self._predicates, self.rules)
-        found: list[Found] = []
-        born = plain.step(runs, turn, touched, found) if touched else []
+        turn = Turn(event, Entry(0, now, None, event), self._predicates, self.rules)
         begun: dict[int, None] = {}
         for predicate, rules in starts:
-            if turn.starts(predicate):
+            if turn.ask(predicate):
                 begun.update(dict.fromkeys(rules))
+        if begun and runs.packed is not None:
+            codec.open_runs(runs, self._by_hash)
+        turn.entry.order = runs.next_order
+        found: list[Found] = []
+        born = plain.step(runs, turn, touched, found) if touched else []
         for number in begun:
             rule = self.rules[number]
             if not rule.skips:
@@ -212,6 +219,8 @@ class Machine:
         """
         if runs.deadline is None or runs.deadline > now:
             return []
+        if runs.packed is not None:
+            codec.open_runs(runs, self._by_hash)
         found: list[Found] = []
         plain.expire(runs, self.rules, now, found)
         for number in list(runs.queues):

@@ -10,14 +10,16 @@ from udfs.matching.found import Found, chain
 from udfs.matching.runs import Node, Run, Runs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from udfs.matching.rule import CompiledRule
     from udfs.matching.turn import Turn
 
+_FINAL = Kind.FINAL
+
 
 def step(
-    runs: Runs, turn: Turn, touched: Sequence[int], found: list[Found]
+    runs: Runs, turn: Turn, touched: Iterable[int], found: list[Found]
 ) -> list[tuple[State, Node]]:
     """Process an event in the buckets that it may change. HOT.
 
@@ -31,26 +33,34 @@ def step(
         Runs that came out elsewhere than where they stood, not filed yet.
     """
     born: list[tuple[State, Node]] = []
+    outcomes, entry = turn.outcomes, turn.entry
     for number in touched:
         bucket = runs.buckets[number]
         kept: list[Run] | None = None
         for position, run in enumerate(bucket):
-            state, node = run.state, run.node
-            finished: list[Node] = []
-            onward = turn.follow(state, node, finished)
-            if finished:
-                rule = turn.rules[state.rule]
-                found += [Found(rule, done, turn.entry.time, "match") for done in finished]
-            stays = False
-            for successor in onward:
-                if successor[0] is state and successor[1] is node and not stays:
-                    stays = True
-                else:
-                    born.append(successor)
+            state = run.state
+            move = state.waits
+            before = len(born)
+            if move is None:
+                stays = _follow(turn, run, born, found)
+            else:
+                # The common case by far, without the general machinery.
+                needed = move.needs[0][0]
+                outcome = outcomes.get(needed)
+                stays = not (turn.ask(needed) if outcome is None else outcome)
+                if not stays:
+                    turn.taken = True
+                    node = Node(run.node, move.step, entry, run.node.root)
+                    if move.target.kind is _FINAL:
+                        found.append(Found(turn.rules[state.rule], node, entry.time, "match"))
+                    else:
+                        born.append((move.target, node))
             if not stays:
                 if kept is None:
                     kept = bucket[:position]
                 _forget(runs, state.rule)
+                if len(born) == before:
+                    runs.deadline_exact = False
             elif kept is not None:
                 kept.append(run)
         if kept is not None:
@@ -58,11 +68,36 @@ def step(
     return born
 
 
+def _follow(turn: Turn, run: Run, born: list[tuple[State, Node]], found: list[Found]) -> bool:
+    """Note what becomes of a run; True if it stays as it is."""
+    state, node = run.state, run.node
+    finished: list[Node] = []
+    stays = False
+    for successor in turn.follow(state, node, finished):
+        if successor[0] is state and successor[1] is node and not stays:
+            stays = True
+        else:
+            born.append(successor)
+    if finished:
+        rule, at = turn.rules[state.rule], turn.entry.time
+        found += [Found(rule, done, at, "match") for done in finished]
+    return stays
+
+
 def begin(turn: Turn, rule: CompiledRule, found: list[Found]) -> list[tuple[State, Node]]:
     """Give the runs that an event begins in a rule, not filed yet; matches go to `found`."""
+    entry = turn.entry
+    move = rule.start.waits
+    if move is not None:
+        turn.taken = True
+        node = Node(None, move.step, entry, entry)
+        if move.target.kind is not _FINAL:
+            return [(move.target, node)]
+        found.append(Found(rule, node, entry.time, "match"))
+        return []
     finished: list[Node] = []
     born = turn.follow(rule.start, None, finished)
-    found += [Found(rule, node, turn.entry.time, "match") for node in finished]
+    found += [Found(rule, node, entry.time, "match") for node in finished]
     return born
 
 
@@ -111,6 +146,7 @@ def trim(runs: Runs, rule: CompiledRule) -> int:
         kept = [run for run in bucket if id(run) not in dropped]
         if len(kept) < len(bucket):
             _replace(runs, number, kept)
+    runs.deadline_exact = False
     runs.counts[rule.index] = limit
     return excess
 
@@ -149,7 +185,6 @@ def expire(runs: Runs, rules: Sequence[CompiledRule], now: int, found: list[Foun
 
 def _replace(runs: Runs, number: int, kept: list[Run]) -> None:
     runs.dirty = True
-    runs.deadline_exact = False
     if kept:
         runs.buckets[number] = kept
     else:

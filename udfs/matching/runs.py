@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -16,7 +16,7 @@ NEVER: Final = 2**63 - 1
 """Sorts after every event."""
 
 
-class Entry(msgspec.Struct, gc=False, eq=False):
+class Entry(msgspec.Struct, array_like=True, gc=False, eq=False):
     """One event that at least one run has taken; all runs of the user share it.
 
     Args:
@@ -29,11 +29,11 @@ class Entry(msgspec.Struct, gc=False, eq=False):
     order: int
     time: int
     packed: bytes | None
-    event: Event | None
+    event: Any = None
 
     def value(self) -> Event:
         """Give the event."""
-        event = self.event
+        event: Event | None = self.event
         if event is None:
             assert self.packed is not None
             event = self.event = from_msgpack(self.packed)
@@ -92,6 +92,26 @@ class Queues(msgspec.Struct):
     held: list[Place]
 
 
+class Packed(msgspec.Struct, array_like=True, gc=False, eq=False):
+    """The stored form of runs, of which only the front is read until an event concerns them.
+
+    Args:
+        deadline: When the first window ends, ms; None for never.
+        hashes: Structure hash of every rule that has something here.
+        runs: For every rule: how many, then two integers each: state and node.
+        held: For every rule: how many, then the nodes of its held-back matches.
+        entries: The events; see `Entry`.
+        nodes: Three integers each: 1 + the node before (0 for none), step, event.
+    """
+
+    deadline: int | None
+    hashes: list[bytes]
+    runs: list[int]
+    held: list[int]
+    entries: msgspec.Raw
+    nodes: msgspec.Raw
+
+
 class Runs:
     """The runs of one user. Mutable and opaque: made by `Machine.decode`."""
 
@@ -103,12 +123,18 @@ class Runs:
         "deadline_exact",
         "dirty",
         "next_order",
+        "packed",
         "queues",
+        "wakes",
     )
 
     def __init__(self) -> None:
+        self.packed: Packed | None = None
+        """The stored form as long as nothing needed more of it."""
+        self.wakes: frozenset[int] | set[int] = frozenset()
+        """While packed: what wakes the runs (`State.wake`)."""
         self.buckets: dict[int, list[Run]] = {}
-        """Runs of rules without a skip strategy, by what wakes them (`State.wake`)."""
+        """Runs of rules without a skip strategy, by what wakes them."""
         self.counts: dict[int, int] = {}
         """How many of those each capped rule has."""
         self.queues: dict[int, Queues] = {}
@@ -121,4 +147,4 @@ class Runs:
         self.dirty = False
 
     def __bool__(self) -> bool:
-        return bool(self.buckets or self.queues)
+        return self.packed is not None or bool(self.buckets or self.queues)

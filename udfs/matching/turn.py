@@ -28,7 +28,7 @@ class Turn:
         rules: Those of the machine.
     """
 
-    __slots__ = ("_outcomes", "_predicates", "entry", "event", "rules", "taken")
+    __slots__ = ("_predicates", "entry", "event", "outcomes", "rules", "taken")
 
     def __init__(
         self,
@@ -42,16 +42,15 @@ class Turn:
         self.taken = False
         self._predicates = predicates
         self.rules = rules
-        self._outcomes: dict[int, bool] = {}
+        self.outcomes: dict[int, bool] = {}
+        """By predicate, as far as asked; those that depend on a run only for that run."""
 
-    def starts(self, index: int) -> bool:
-        """Whether a predicate holds for a run that has taken nothing yet. HOT."""
-        outcome = self._outcomes.get(index)
-        if outcome is None:
-            predicate = self._predicates[index]
-            outcome = self._ask(predicate, {step: [] for step in predicate.steps_used})
-            if not predicate.steps_used:
-                self._outcomes[index] = outcome
+    def ask(self, index: int) -> bool:
+        """Whether a predicate holds that reads no steps, or for a run not begun. HOT."""
+        predicate = self._predicates[index]
+        if predicate.steps_used:
+            return self._test(predicate, {step: [] for step in predicate.steps_used})
+        outcome = self.outcomes[index] = self._test(predicate, None)
         return outcome
 
     def follow(  # noqa: C901 - one loop, because it is hot
@@ -68,7 +67,7 @@ class Turn:
         stopped = False
         if state.depends:
             for index in state.depends:
-                self._outcomes.pop(index, None)
+                self.outcomes.pop(index, None)
         for move in state.moves:
             if move.needs and not self._hold(move.needs, state, node):
                 continue
@@ -96,18 +95,18 @@ class Turn:
         return [] if stopped else onward
 
     def _hold(self, needs: tuple[tuple[int, bool], ...], state: State, node: Node | None) -> bool:
-        outcomes = self._outcomes
+        outcomes = self.outcomes
         for index, wanted in needs:
             outcome = outcomes.get(index)
             if outcome is None:
                 predicate = self._predicates[index]
                 steps = self._steps(predicate, state, node) if predicate.steps_used else None
-                outcome = outcomes[index] = self._ask(predicate, steps)
+                outcome = outcomes[index] = self._test(predicate, steps)
             if outcome is not wanted:
                 return False
         return True
 
-    def _ask(self, predicate: Predicate, steps: dict[str, list[Event]] | None) -> bool:
+    def _test(self, predicate: Predicate, steps: dict[str, list[Event]] | None) -> bool:
         event = self.event
         if predicate.types is not None and event.event_type not in predicate.types:
             return False

@@ -1,4 +1,4 @@
-"""CEL: text → checked tree → compiled Python function. docs/expressions.md says what is supported."""
+"""CEL: text → checked tree → compiled Python function; see docs/expressions.md."""
 
 from __future__ import annotations
 

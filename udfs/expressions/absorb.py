@@ -30,15 +30,15 @@ _CHARACTERS_PER_STEP = 16  # scanning text is that much cheaper than a turn of a
 
 def conjunction(*operands: Callable[[], Any]) -> bool:
     """``a && b && …``: false if one is false, else the first error, else true."""
-    return _decide(False, operands)
+    return _decide(operands, decisive=False)
 
 
 def disjunction(*operands: Callable[[], Any]) -> bool:
     """``a || b || …``: true if one is true, else the first error, else false."""
-    return _decide(True, operands)
+    return _decide(operands, decisive=True)
 
 
-def _decide(decisive: bool, operands: tuple[Callable[[], Any], ...]) -> bool:  # noqa: FBT001
+def _decide(operands: tuple[Callable[[], Any], ...], *, decisive: bool) -> bool:
     failure: Exception | None = None
     for operand in operands:
         try:
@@ -75,20 +75,15 @@ def charge(budget: Budget, operand: Any) -> Any:
 
 def for_all(budget: Budget, over: Any, predicate: Callable[[Any], Any]) -> bool:
     """``list.all(x, p)``."""
-    return _fold(False, budget, over, predicate)
+    return _fold(budget, over, predicate, decisive=False)
 
 
 def exists(budget: Budget, over: Any, predicate: Callable[[Any], Any]) -> bool:
     """``list.exists(x, p)``."""
-    return _fold(True, budget, over, predicate)
+    return _fold(budget, over, predicate, decisive=True)
 
 
-def _fold(
-    decisive: bool,  # noqa: FBT001
-    budget: Budget,
-    over: Any,
-    predicate: Callable[[Any], Any],
-) -> bool:
+def _fold(budget: Budget, over: Any, predicate: Callable[[Any], Any], *, decisive: bool) -> bool:
     failure: Exception | None = None
     for element in _elements(budget, over):
         try:

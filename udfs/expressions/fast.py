@@ -11,8 +11,8 @@ Kinds are inferred bottom-up from what this generator itself emits, so a kind ot
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from udfs.expressions.exact import HELPERS, MACROS, WALKING, literal
 from udfs.expressions.names import EVENT_FIELDS, OPTIONAL_FIELDS
@@ -28,7 +28,11 @@ from udfs.expressions.resolve import (
     Term,
     Variable,
 )
-from udfs.expressions.syntax import Scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from udfs.expressions.syntax import Scalar
 
 _LITERAL_KINDS: dict[type, str] = {
     type(None): "null",
@@ -43,7 +47,9 @@ _NUMBERS = frozenset(("int", "double"))
 _RESULTS = {
     **dict.fromkeys(("string", "lowerAscii", "upperAscii", "trim", "join", "replace"), "string"),
     **dict.fromkeys(("contains", "startsWith", "endsWith", "matches", "bool", "@in"), "bool"),
-    **{"int": "int", "size": "int", "double": "double"},
+    "int": "int",
+    "size": "int",
+    "double": "double",
 }
 _TEXT_METHODS = {
     "contains": "({1} in {0})",
@@ -78,11 +84,16 @@ class Fast:
             **dict.fromkeys(("_+_", "_-_", "_*_"), self._arithmetic),
             **dict.fromkeys(_TEXT_METHODS, self._text_method),
             **dict.fromkeys(("first", "last"), self._end),
-            **{"_[_]": self._index, "@in": self._in, "size": self._size, "!_": self._not},
-            **{"_?_:_": self._choice, "matches": self._matches, "dyn": self._dyn},
+            "_[_]": self._index,
+            "@in": self._in,
+            "size": self._size,
+            "!_": self._not,
+            "_?_:_": self._choice,
+            "matches": self._matches,
+            "dyn": self._dyn,
         }
 
-    def term(self, term: Term) -> Piece:  # noqa: PLR0911 - one a kind of term
+    def term(self, term: Term) -> Piece:  # noqa: C901, PLR0911, PLR0912 - a case a kind
         """The source of a term."""
         match term:
             case Literal(value):
@@ -204,7 +215,7 @@ class Fast:
         sign = _ORDER[term.function]
         kinds = {left.kind, right.kind}
         plain = f"({left.code} {sign} {right.code})"
-        if kinds <= _NUMBERS or kinds == {"string"} or kinds == {"string", "dyn"}:
+        if kinds <= _NUMBERS or {"string"} <= kinds <= {"string", "dyn"}:
             return Piece(plain, "bool")  # Python itself refuses str against any other
         if "dyn" in kinds and kinds & _NUMBERS:
             held = self._temporary()
@@ -317,7 +328,7 @@ class Fast:
         code = self._as(self.term(text), "string")
         if self._macros:
             code = f"charge(b, {code})"
-        return Piece(f"(p{len(self.patterns) - 1}({code}) is not None)", "bool")
+        return Piece(f"(p{len(self.patterns) - 1}({code}.encode()) is not None)", "bool")
 
 
 def _constants(term: Term) -> tuple[Scalar, ...]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from udfs.events.event import Event
 from udfs.expressions.limits import RESERVED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OPTIONAL_FIELDS = frozenset(
     field.name for field in msgspec.structs.fields(Event) if field.default is None

@@ -9,10 +9,13 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, struct_pb2
+from google.protobuf import (  # type: ignore[import-untyped]
+    descriptor_pb2,
+    descriptor_pool,
+    struct_pb2,
+)
 
 from udfs.errors import ExpressionInvalid, Fault
 from udfs.expressions.limits import MAX_DEPTH, MAX_TEXT_BYTES
@@ -20,7 +23,7 @@ from udfs.expressions.names import EVENT_FIELDS, Names
 from udfs.expressions.syntax import Tree, decode_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _MESSAGE = "millrace.Event"
 _OWN_FUNCTIONS = """
@@ -85,7 +88,7 @@ def parse(text: str, names: Names, where: str) -> Tree:
         raise ExpressionInvalid(_faults(str(error), names, where)) from None
 
 
-def _before_parsing(text: str, names: Names, where: str) -> Iterator[Fault]:
+def _before_parsing(text: Any, names: Names, where: str) -> Iterator[Fault]:
     if not isinstance(text, str):
         yield Fault(where, f"an expression is a text, not {type(text).__name__}", "quote it")
         return
@@ -152,8 +155,8 @@ def _event_message() -> Any:
     struct = descriptor_pb2.FileDescriptorProto()
     struct_pb2.DESCRIPTOR.CopyToProto(struct)
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(struct)  # type: ignore[no-untyped-call]
-    pool.Add(file)  # type: ignore[no-untyped-call]
+    pool.Add(struct)
+    pool.Add(file)
     return pool
 
 
@@ -162,7 +165,7 @@ def _faults(message: str, names: Names, where: str) -> list[Fault]:
     if "recursion" in message:
         cure = "split it; a chain of && or || does not nest, a chain of + does"
         return [Fault(f"{where}:1:1", f"nested deeper than {MAX_DEPTH}", cure)]
-    found = {}
+    found: dict[tuple[int, int], str] = {}
     for line, column, problem in _ERROR.findall(message):
         if int(line) > 0:
             found.setdefault((int(line), int(column)), problem)

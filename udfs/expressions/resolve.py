@@ -6,9 +6,8 @@ fault with its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from udfs.errors import Fault
 from udfs.expressions.limits import MAX_DEPTH, MAX_ELEMENTS
@@ -30,6 +29,9 @@ from udfs.expressions.syntax import (
 from udfs.expressions.text import pattern_of
 from udfs.expressions.values import EvaluationError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
 OPERATORS: Mapping[str, tuple[int, ...]] = {
     **dict.fromkeys(("_+_", "_-_", "_*_", "_/_", "_%_", "_==_", "_!=_"), (2,)),
     **dict.fromkeys(("_<_", "_<=_", "_>_", "_>=_", "@in", "_[_]", "max", "min"), (2,)),
@@ -37,7 +39,10 @@ OPERATORS: Mapping[str, tuple[int, ...]] = {
     **dict.fromkeys(("string", "int", "double", "bool"), (1,)),
     **dict.fromkeys(("contains", "startsWith", "endsWith", "matches"), (2,)),
     **dict.fromkeys(("lowerAscii", "upperAscii", "trim"), (1,)),
-    **{"_?_:_": (3,), "split": (2, 3), "join": (1, 2), "replace": (3, 4)},
+    "_?_:_": (3,),
+    "split": (2, 3),
+    "join": (1, 2),
+    "replace": (3, 4),
 }
 """Functions and operators besides ``&&`` and ``||``, with their numbers of operands."""
 
@@ -155,9 +160,7 @@ class Resolver:
             ListLiteral: self._list,
             MapLiteral: self._map,
             Fold: self._fold,
-            Unknown: lambda node, _scope, _depth: self._fault(
-                node, f"{node.what} is not supported"
-            ),
+            Unknown: self._unknown,
         }
 
     def resolve(self) -> Term:
@@ -174,6 +177,9 @@ class Resolver:
         line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
         self.faults.append(Fault(f"{self._where}:{line}:{column}", problem, cure))
         return Literal(None)
+
+    def _unknown(self, node: Unknown, _scope: Mapping[str, int], _depth: int) -> Term:
+        return self._fault(node, f"{node.what} is not supported")
 
     def _ident(self, node: Ident, scope: Mapping[str, int], _depth: int) -> Term:
         if node.name in scope:
@@ -228,10 +234,8 @@ class Resolver:
     def _call(self, node: Call, scope: Mapping[str, int], depth: int) -> Term:
         name = node.function
         if name in ("_&&_", "_||_"):
-            args: list[Term] = []
-            for operand in _flatten(node, name):
-                args.append(self._term(operand, scope, depth))
-            return Apply(name, tuple(args))
+            operands = _flatten(node, name)
+            return Apply(name, tuple(self._term(operand, scope, depth) for operand in operands))
         if len(node.args) not in OPERATORS.get(name, ()):
             known = [function for function in OPERATORS if function.isalpha()]
             return self._fault(node, f"{name}() is not supported", near(name, known, "supported"))
@@ -303,20 +307,17 @@ def _flatten(node: Node, function: str) -> list[Node]:
 
 def _macro(node: Fold) -> tuple[str, Node | None, Node | None] | None:
     """Which macro a loop was: its name, what it makes of an element, its condition."""
-    step, start = node.step, node.start
-    if not isinstance(step, Call):
-        return None
-    if isinstance(start, Const) and start.value is True and step.function == "_&&_":
-        return "all", None, step.args[1]
-    if isinstance(start, Const) and start.value is False and step.function == "_||_":
-        return "exists", None, step.args[1]
-    if isinstance(start, ListLiteral) and step.function == "_+_":
-        return "map", _added(step), None
-    if step.function == "_?_:_":
-        if isinstance(start, ListLiteral):
-            return "map", _added(step.args[1]), step.args[0]
-        if isinstance(start, Const) and start.value == 0:
-            return "exists_one", None, step.args[0]
+    match node.start, node.step:
+        case Const(value=True), Call(function="_&&_", args=(_, predicate)):
+            return "all", None, predicate
+        case Const(value=False), Call(function="_||_", args=(_, predicate)):
+            return "exists", None, predicate
+        case Const(value=0), Call(function="_?_:_", args=(predicate, *_)):
+            return "exists_one", None, predicate
+        case ListLiteral(), Call(function="_?_:_", args=(predicate, grown, _)):
+            return "map", _added(grown), predicate
+        case ListLiteral(), Call(function="_+_") as grown:
+            return "map", _added(grown), None
     return None
 
 

@@ -9,14 +9,17 @@ numbers are those of ``cel/expr/checked.proto`` and ``cel/expr/syntax.proto``.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-Scalar: TypeAlias = None | bool | int | float | str | bytes
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Scalar: TypeAlias = bool | int | float | str | bytes | None
 _Fields: TypeAlias = dict[int, list[int | bytes]]
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_SOURCE_INFO, _OPTIONAL_ITEMS, _MAP_KEY, _OPTIONAL_ENTRY = 5, 2, 3, 5
 _SIGN, _WRAP = 1 << 63, 1 << 64
 
 
@@ -114,7 +117,7 @@ def decode_tree(serialised: bytes) -> Tree:
         The tree with the position of each node.
     """
     checked = _fields(_blob(_fields(serialised), 2))
-    positions = _fields(_blob(checked, 5)).get(4, []) if 5 in checked else []
+    positions = _fields(_blob(checked, _SOURCE_INFO)).get(4, []) if _SOURCE_INFO in checked else []
     offsets = {}
     for entry in positions:
         pair = _fields(entry if isinstance(entry, bytes) else b"")
@@ -132,20 +135,15 @@ def _node(data: bytes) -> Node:
 
 
 def _const(id_: int, message: _Fields) -> Node:
-    if 2 in message:
-        return Const(id_, _number(message, 2) != 0)
-    if 3 in message:
-        value = _number(message, 3)
-        return Const(id_, value - _WRAP if value & _SIGN else value)
-    if 4 in message:
-        return Const(id_, _number(message, 4))
-    if 5 in message:
-        return Const(id_, float(struct.unpack("<d", _blob(message, 5))[0]))
-    if 6 in message:
-        return Const(id_, _blob(message, 6).decode())
-    if 7 in message:
-        return Const(id_, _blob(message, 7))
-    return Const(id_, None) if 1 in message else Unknown(id_, "this kind of constant")
+    for number, read in _CONSTANTS.items():
+        if number in message:
+            return Const(id_, read(message, number))
+    return Unknown(id_, "this kind of constant")
+
+
+def _signed(message: _Fields, number: int) -> int:
+    value = _number(message, number)
+    return value - _WRAP if value & _SIGN else value
 
 
 def _ident(id_: int, message: _Fields) -> Node:
@@ -163,7 +161,7 @@ def _call(id_: int, message: _Fields) -> Node:
 
 
 def _list(id_: int, message: _Fields) -> Node:
-    if 2 in message:
+    if _OPTIONAL_ITEMS in message:
         return Unknown(id_, "an optional element")
     return ListLiteral(id_, tuple(map(_node, _blobs(message, 1))))
 
@@ -174,7 +172,7 @@ def _struct(id_: int, message: _Fields) -> Node:
     entries = []
     for blob in _blobs(message, 2):
         entry = _fields(blob)
-        if 3 not in entry or 5 in entry:
+        if _MAP_KEY not in entry or _OPTIONAL_ENTRY in entry:
             return Unknown(id_, "this kind of map entry")
         entries.append((_node(_blob(entry, 3)), _node(_blob(entry, 4))))
     return MapLiteral(id_, tuple(entries))
@@ -246,3 +244,14 @@ def _number(message: _Fields, number: int) -> int:
 
 def _text(message: _Fields, number: int) -> str:
     return _blob(message, number).decode()
+
+
+_CONSTANTS: dict[int, Callable[[_Fields, int], Scalar]] = {
+    1: lambda _message, _number: None,
+    2: lambda message, number: _number(message, number) != 0,
+    3: _signed,
+    4: _number,
+    5: lambda message, number: float(struct.unpack("<d", _blob(message, number))[0]),
+    6: _text,
+    7: _blob,
+}

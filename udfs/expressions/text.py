@@ -17,7 +17,9 @@ SPACES = _SPACES + "\u2028\u2029\u202f\u205f\u3000"
 
 _INT = re.compile(r"[\t-\r ]*([+-]?[0-9]+)[\t-\r ]*")
 _DOUBLE = re.compile(
-    r"[\t-\r ]*([+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf(?:inity)?|nan))[\t-\r ]*",
+    r"[\t-\r ]*"
+    r"([+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf(?:inity)?|nan))"
+    r"[\t-\r ]*",
     re.IGNORECASE | re.ASCII,
 )
 _MAX_INT_DIGITS = 100  # leading zeros are allowed, quadratic parsing of a megabyte is not
@@ -156,6 +158,7 @@ def pattern_of(pattern: str) -> Any:
         raise EvaluationError(f"a pattern of more than {MAX_PATTERN_BYTES} bytes")
     options = re2.Options()
     options.log_errors = False
+    options.never_capture = True  # whether it matches is all that is asked: half the time
     try:
         return re2.compile(pattern, options)
     except re2.error as error:
@@ -168,7 +171,7 @@ _cached_pattern = functools.lru_cache(maxsize=MAX_PATTERNS)(pattern_of)
 def matches(text: Any, pattern: Any) -> bool:
     """``text.matches(pattern)``: anywhere in the text, by RE2 (linear time)."""
     _strings("matches", text, pattern)
-    return _cached_pattern(pattern).search(text) is not None
+    return _cached_pattern(pattern).search(text.encode()) is not None
 
 
 def lower_ascii(text: Any) -> str:

@@ -96,11 +96,12 @@ def index(operand: Any, key: Any) -> Any:
             return select(operand, key)
         if key.__class__ is float or key.__class__ is int or key.__class__ is bool:
             raise EvaluationError(f"no such key: {key!r}")
-    elif operand.__class__ in (list, tuple):
-        if key.__class__ is int or (key.__class__ is float and key.is_integer()):
-            if 0 <= key < len(operand):
-                return operand[int(key)]
-            raise EvaluationError(f"index {key} of a list of {len(operand)}")
+    elif operand.__class__ in (list, tuple) and (
+        key.__class__ is int or (key.__class__ is float and key.is_integer())
+    ):
+        if 0 <= key < len(operand):
+            return operand[int(key)]
+        raise EvaluationError(f"index {key} of a list of {len(operand)}")
     return refuse("[]", operand, key)
 
 

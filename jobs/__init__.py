@@ -1,0 +1,1 @@
+"""Entry points for ``flink run``: arguments, topology, nothing else."""

@@ -1,0 +1,127 @@
+"""One revision of everything that is pushed, compiled: rules, aggregates and flows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+from udfs.aggregation import Plan
+from udfs.decisions.flows import Context, Flow, compile_flows
+from udfs.errors import ConfigInvalid, Fault
+from udfs.expressions import CodeCache
+from udfs.matching import Machine
+
+_DAY_MS: Final = 86_400_000
+
+
+class Program:
+    """What a shard runs; immutable but for the counters of its expressions.
+
+    Args:
+        revision: Of the manifest, 0 for "nothing was ever published".
+        machine: The rules.
+        plan: The aggregates.
+        flows: The flows, in the manifest's order.
+    """
+
+    __slots__ = (
+        "_errors_taken", "flows", "flows_by_rule", "flows_by_type", "machine", "plan", "revision",
+    )  # fmt: skip
+
+    def __init__(self, revision: int, machine: Machine, plan: Plan, flows: Sequence[Flow]) -> None:
+        self.revision = revision
+        self.machine = machine
+        self.plan = plan
+        self.flows = tuple(flows)
+        self._errors_taken = 0
+        self.flows_by_type: dict[str, list[Flow]] = {}
+        self.flows_by_rule: dict[tuple[str, str], list[Flow]] = {}
+        for flow in flows:
+            for event_type in flow.events or ():
+                self.flows_by_type.setdefault(event_type, []).append(flow)
+            if flow.rule is not None:
+                self.flows_by_rule.setdefault((flow.rule, flow.on), []).append(flow)
+
+    def retention_ms(self, dedupe_window_ms: int, subject_ttl_ms: int) -> int:
+        """How long after its last event a subject's state can still matter, ms.
+
+        Args:
+            dedupe_window_ms: Event ids are kept so long.
+            subject_ttl_ms: Values without a window are kept so long.
+        """
+        if self.plan.retention_ms is None:
+            return max(subject_ttl_ms, dedupe_window_ms)
+        periods = [flow.limit.period_ms for flow in self.flows if flow.limit is not None]
+        return max(self.plan.retention_ms, dedupe_window_ms, *periods, 1)
+
+    def take_errors(self) -> int:
+        """Give how many expressions ended in an error since this was asked last.
+
+        Only rules, aggregates and the conditions of flows; the rest a decision tells itself.
+        """
+        counters = self.plan.counters
+        errors = counters["where_errors"] + counters["value_errors"]
+        errors += self.machine.expression_errors
+        for flow in self.flows:
+            errors += sum(part.errors for part in (flow.where, flow.when) if part is not None)
+        taken, self._errors_taken = self._errors_taken, errors
+        return errors - taken
+
+    @classmethod
+    def compile(
+        cls,
+        revision: int,
+        parts: Mapping[str, Sequence[Any]],
+        topics: Collection[str],
+        cache: CodeCache | None = None,
+    ) -> Program:
+        """Compile the parts of a manifest and check them against each other.
+
+        Args:
+            revision: Of the manifest.
+            parts: Lists by name: ``rules``, ``aggregates``, ``flows``.
+            topics: Topics that actions may write.
+            cache: Compiled code of expressions; filled with what it lacks.
+
+        Raises:
+            ConfigInvalid: With all faults of all parts.
+        """
+        faults: list[Fault] = []
+        machine = plan = None
+        try:
+            machine = Machine.compile(parts.get("rules", ()), cache)
+        except ConfigInvalid as error:
+            faults.extend(error.faults)
+        try:
+            plan = Plan.compile(parts.get("aggregates", ()), cache)
+        except ConfigInvalid as error:
+            faults.extend(error.faults)
+        context = Context(
+            rules=machine.steps_by_rule() if machine else _named_steps(parts.get("rules", ())),
+            aggregates=plan.names if plan else _named(parts.get("aggregates", ()), "aggregate"),
+            topics=topics,
+        )
+        flows: list[Flow] = []
+        try:
+            flows = compile_flows(parts.get("flows", ()), context, cache)
+        except ConfigInvalid as error:
+            faults.extend(error.faults)
+        if faults or machine is None or plan is None:
+            raise ConfigInvalid(faults)
+        return cls(revision, machine, plan, flows)
+
+
+def _named(specs: Sequence[Any], key: str) -> tuple[str, ...]:
+    """Names of specs that have faults, so that what refers to them is not blamed as well."""
+    return tuple(
+        spec[key] for spec in specs if isinstance(spec, dict) and isinstance(spec.get(key), str)
+    )
+
+
+def _named_steps(specs: Sequence[Any]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for spec in specs:
+        if isinstance(spec, dict) and isinstance(spec.get("rule"), str):
+            pattern = spec.get("pattern")
+            found[spec["rule"]] = _named(pattern if isinstance(pattern, list) else (), "step")
+    return found

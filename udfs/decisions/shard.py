@@ -1,0 +1,538 @@
+"""The work of one shard: a batch of records in, records for Kafka out.
+
+Everything that design says about order and time happens here: clocks per partition,
+duplicates, lateness, reorder buffers, deadlines, and the one read and write of a subject's
+state in a batch. It knows neither Flink nor the wall clock: state comes through `ShardStore`,
+time as an argument.
+
+Results do not depend on where batches are cut. Each event carries the firing clock of its
+partition as it was before and after its arrival; whatever that clock had made due happens
+first, even when another subject's event had moved it inside the same batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from udfs.decisions.decider import Decider
+from udfs.decisions.program import Program
+from udfs.decisions.records import Outlet, Record, Topics
+from udfs.decisions.residents import Resident, Residents
+from udfs.decisions.subject import NEVER, Held
+from udfs.decisions.wheel import ChunkStore, Wheel
+from udfs.errors import InvalidEvent, StateIncompatible
+from udfs.events import dedupe
+from udfs.events.codec import decode, from_msgpack, to_msgpack
+from udfs.events.event import Event
+
+HEADER_VERSION: Final = 1
+
+COUNTS: Final = (
+    "in", "applied", "late", "dead", "doubled", "decisions", "limited", "refused", "killed",
+    "matches", "expression_errors", "regressions", "moved",
+)  # fmt: skip
+"""What a shard counts. in = applied + late + dead + doubled + held back in reorder buffers;
+limited, refused (condition false) and killed are triggers that gave no decision; regressions
+are offsets that fell, moved are subjects that turned up in another partition. Expressions are
+shared by the shards of a worker: their errors are counted by the shard that tells next."""
+
+
+class Clock(msgspec.Struct, array_like=True):
+    """Clock of one partition as this shard sees it.
+
+    Args:
+        newest: Largest event time seen, ms.
+        offset: Largest offset seen.
+    """
+
+    newest: int
+    offset: int
+
+
+class Header(msgspec.Struct, array_like=True):
+    """State of a shard as a whole.
+
+    Args:
+        version: Of this layout.
+        revision: Of the program that the shard has last worked with, -1 for none.
+        clocks: By partition.
+        counts: See `COUNTS`; since the job was first started.
+        timer_at: When its timer rings, wall clock ms, 0 for no timer.
+        told: ``counts["in"]`` and ``counts["decisions"]`` when counts were last sent.
+    """
+
+    version: int = HEADER_VERSION
+    revision: int = -1
+    clocks: dict[int, Clock] = {}
+    counts: dict[str, int] = {}
+    timer_at: int = 0
+    told: tuple[int, int] = (0, 0)
+
+
+class ShardStore(Protocol):
+    """State of one shard: its header, its subjects, its deadlines."""
+
+    @property
+    def chunks(self) -> ChunkStore:
+        """Chunks of the deadline wheel."""
+
+    def header(self) -> bytes | None:
+        """Give the header, or None for a shard that never worked."""
+
+    def put_header(self, header: bytes) -> None:
+        """Write the header."""
+
+    def get(self, subject: str) -> bytes | None:
+        """Give a subject's blob, or None."""
+
+    def put(self, subject: str, blob: bytes) -> None:
+        """Write a subject's blob."""
+
+    def remove(self, subject: str) -> None:
+        """Forget a subject."""
+
+
+class ShardSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the core; meanings in docs/settings.md.
+
+    Args:
+        subject: Event field that names whom state belongs to.
+        reorder: Hold events until the clock has reached them (``ordering: event_time``).
+        out_of_orderness_ms: How far the clock stays behind the newest event.
+        idle_advance_ms: A partition silent for so long has its clock moved by the wall
+            clock, for deadlines only; None: never.
+        max_future_ms: An event further ahead of the wall clock is dead.
+        dedupe_window_ms: Event ids are remembered so long.
+        subject_ttl_ms: State without a window is kept so long after the last event.
+        max_event_bytes: Larger records are dead.
+        counts_interval_ms: Counts are told to ``control`` at most so often.
+        resident_subjects: Subjects whose decoded state is kept in memory, per shard.
+        topics: Where records go.
+    """
+
+    subject: str = "user_id"
+    reorder: bool = False
+    out_of_orderness_ms: int = 5_000
+    idle_advance_ms: int | None = 5_000
+    max_future_ms: int = 300_000
+    dedupe_window_ms: int = 600_000
+    subject_ttl_ms: int = 30 * 86_400_000
+    max_event_bytes: int = 1 << 20
+    counts_interval_ms: int = 10_000
+    resident_subjects: int = 2_000
+    topics: Topics = Topics()
+
+
+class Arrival(msgspec.Struct, gc=False):
+    """One event of a batch, decoded, with the firing clock before and after it."""
+
+    event: Event
+    before: int
+    after: int
+    partition: int
+    offset: int
+    raw: bytes
+
+
+class Shard:
+    """One shard at work.
+
+    Args:
+        number: Of the shard.
+        store: Its state.
+        settings: Of the core.
+        program: In force until `switch` is called.
+        started_ms: Wall clock at the start of this attempt.
+    """
+
+    def __init__(
+        self, number: int, store: ShardStore, settings: ShardSettings, program: Program,
+        started_ms: int,
+    ) -> None:  # fmt: skip
+        self.number = number
+        self.killed: Callable[[str, str | None], bool] = _nothing_killed
+        self._store = store
+        self._settings = settings
+        self._started_ms = started_ms
+        self._heard: dict[int, int] = {}
+        self._header = _decode_header(store.header())
+        self._counts = self._header.counts
+        for name in COUNTS:
+            self._counts.setdefault(name, 0)
+        self._wheel = Wheel(store.chunks)
+        self._residents = Residents(store, settings.resident_subjects)
+        self._told_ms = started_ms
+        self._use(program)
+
+    # -- program ----------------------------------------------------------------------------
+
+    def _use(self, program: Program) -> None:
+        self._program = program
+        self._retention_ms = program.retention_ms(
+            self._settings.dedupe_window_ms, self._settings.subject_ttl_ms
+        )
+        self._decider = Decider(program, self._counts)
+
+    def switch(self, program: Program) -> None:
+        """Take another program from the next batch on; state moves over as it is touched."""
+        if program is not self._program:
+            self._residents.clear()  # all are written: every batch ends with its subjects saved
+            self._use(program)
+
+    # -- a batch ----------------------------------------------------------------------------
+
+    def process(
+        self,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        partitions: Sequence[int],
+        offsets: Sequence[int],
+        now_ms: int,
+    ) -> list[Record]:
+        """Work off one batch.
+
+        Args:
+            keys: Kafka keys, one a record.
+            values: Kafka values; None is a tombstone.
+            partitions: Kafka partitions.
+            offsets: Kafka offsets.
+            now_ms: Wall clock.
+
+        Returns:
+            Records for Kafka, in order for each subject.
+        """
+        outlet = Outlet(self._settings.topics, self._program.revision)
+        self._announce(outlet)
+        arrivals = self._receive(outlet, keys, values, partitions, offsets, now_ms)
+        for subject, items in arrivals.items():
+            resident = self._residents.load(subject, self._program)
+            for arrival in items:
+                self._arrive(outlet, subject, resident, arrival)
+            self._keep(subject, resident)
+        for partition in set(partitions):
+            clock = self._header.clocks.get(partition)
+            self._heard[partition] = now_ms
+            if clock is not None:
+                self._fire(outlet, partition, clock.newest - self._settings.out_of_orderness_ms)
+        self._tell(outlet, now_ms)
+        self._save()
+        return outlet.records
+
+    def _receive(
+        self,
+        outlet: Outlet,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        partitions: Sequence[int],
+        offsets: Sequence[int],
+        now_ms: int,
+    ) -> dict[str, list[Arrival]]:
+        """Decode, refuse, move the clocks, and group by subject in order of arrival."""
+        settings = self._settings
+        subject_field = settings.subject
+        counts = self._counts
+        clocks = self._header.clocks
+        latest = now_ms + settings.max_future_ms
+        out_of_orderness_ms = settings.out_of_orderness_ms
+        grouped: dict[str, list[Arrival]] = {}
+        counts["in"] += len(values)
+        for key, raw, partition, offset in zip(keys, values, partitions, offsets, strict=True):
+            clock = clocks.get(partition)
+            if clock is None:
+                clock = clocks[partition] = Clock(-1, -1)
+            if offset <= clock.offset:
+                counts["regressions"] += 1
+            else:
+                clock.offset = offset
+            try:
+                event = decode(raw, subject_field, settings.max_event_bytes)
+                subject = getattr(event, subject_field)
+                if key is None or key != subject.encode():
+                    raise _wrong_key(key, subject, subject_field)
+                event_time = event.event_time
+                if event_time > latest:
+                    raise InvalidEvent(
+                        "future",
+                        "$.event_time",
+                        f"{event_time} is {event_time - now_ms} ms ahead of the clock, "
+                        f"allowed are {settings.max_future_ms}",
+                    )
+            except InvalidEvent as fault:
+                counts["dead"] += 1
+                outlet.dead(key, raw, partition, offset, fault)
+                continue
+            before = clock.newest - out_of_orderness_ms
+            if event_time > clock.newest:
+                clock.newest = event_time
+            after = clock.newest - out_of_orderness_ms
+            arrival = Arrival(event, before, after, partition, offset, raw)  # type: ignore[arg-type]
+            items = grouped.get(subject)
+            if items is None:
+                grouped[subject] = [arrival]
+            else:
+                items.append(arrival)
+        return grouped
+
+    # -- one event --------------------------------------------------------------------------
+
+    def _arrive(
+        self, outlet: Outlet, subject: str, resident: Resident, arrival: Arrival
+    ) -> None:
+        state = resident.state
+        event = arrival.event
+        if arrival.partition != state.partition:
+            if state.partition >= 0:
+                self._counts["moved"] += 1
+            state.partition = arrival.partition
+            state.armed = NEVER
+        if resident.wake <= arrival.before:
+            self._advance(outlet, subject, resident, arrival.before)
+            state = resident.state
+            state.partition = arrival.partition
+        event_time = event.event_time
+        now = max(event_time, state.time)
+        admitted = dedupe.admit(
+            state.hashes, state.times, dedupe.hash_id(event.event_id), now,
+            self._settings.dedupe_window_ms,
+        )  # fmt: skip
+        if admitted is None:
+            self._counts["doubled"] += 1
+            return
+        state.hashes, state.times = admitted
+        if event_time < arrival.before:
+            self._counts["late"] += 1
+            resident.observe(self._program, event)
+            state.newest = max(state.newest, event_time)
+            outlet.late(subject, arrival.raw, arrival.partition, arrival.offset, event_time,
+                        arrival.before)  # fmt: skip
+            return
+        if self._settings.reorder:
+            _hold(state.buffer, event, arrival)
+            self._release(outlet, subject, resident, arrival.after)
+        else:
+            self._apply(outlet, subject, resident, event, now)
+
+    def _apply(
+        self, outlet: Outlet, subject: str, resident: Resident, event: Event, now: int
+    ) -> None:
+        """Give one event to rules, aggregates and flows, after what is due before it."""
+        state = resident.state
+        if state.deadline <= now:
+            self._due(outlet, subject, resident, now)
+        self._counts["applied"] += 1
+        state.time = now
+        state.newest = max(state.newest, event.event_time)
+        program = self._program
+        kind = event.event_type
+        plan_types = program.plan.event_types
+        if plan_types is None or kind in plan_types:
+            resident.observe(program, event)
+        machine = program.machine
+        matches = None
+        if resident.has_runs or machine.event_types is None or kind in machine.event_types:
+            matches = machine.advance(resident.runs_of(program), subject, event, now)
+            state.deadline = resident.deadline_of(program)
+        flows = program.flows_by_type.get(kind)
+        if flows is not None:
+            self._decider.on_event(outlet, subject, resident, event, now, flows, self.killed)
+        if matches:
+            self._decider.on_matches(outlet, subject, resident, matches, self.killed)
+
+    # -- time moves on ----------------------------------------------------------------------
+
+    def _due(self, outlet: Outlet, subject: str, resident: Resident, clock: int) -> bool:
+        """Fire the deadlines of a subject's runs up to a time."""
+        state = resident.state
+        if state.deadline > clock:
+            return False
+        program = self._program
+        matches = program.machine.due(resident.runs_of(program), subject, clock)
+        state.deadline = resident.deadline_of(program)
+        for match in matches:
+            state.time = max(state.time, match.at)
+        if matches:
+            self._decider.on_matches(outlet, subject, resident, matches, self.killed)
+        return bool(matches)
+
+    def _release(self, outlet: Outlet, subject: str, resident: Resident, clock: int) -> bool:
+        """Apply the held events that the clock has reached, oldest first."""
+        buffer = resident.state.buffer
+        ready = 0
+        for held in buffer:
+            if held.event_time > clock:
+                break
+            ready += 1
+            event = from_msgpack(held.packed)
+            now = max(event.event_time, resident.state.time)
+            self._apply(outlet, subject, resident, event, now)
+        del buffer[:ready]
+        return ready > 0
+
+    def _advance(self, outlet: Outlet, subject: str, resident: Resident, clock: int) -> bool:
+        """Do all that a subject's clock has made due; True if anything was decided upon."""
+        fired = self._release(outlet, subject, resident, clock)
+        fired = self._due(outlet, subject, resident, clock) or fired
+        if resident.state.expiry <= clock and not resident.state.buffer:
+            resident.clear()
+        resident.wake = resident.state.wake_at()
+        return fired
+
+    def _fire(self, outlet: Outlet, partition: int, clock: int) -> bool:
+        """Wake everybody in a partition whose time has come."""
+        fired = False
+        for subject in self._wheel.due(partition, clock):
+            resident = self._residents.load(subject, self._program)
+            state = resident.state
+            if state.partition != partition or state.armed > clock:
+                continue  # moved to another partition, gone, or filed twice
+            state.armed = NEVER
+            if resident.wake <= clock:
+                fired = self._advance(outlet, subject, resident, clock) or fired
+            self._keep(subject, resident)
+        return fired
+
+    def _keep(self, subject: str, resident: Resident) -> None:
+        """Write a subject back and see to it that it is woken in time."""
+        state = resident.state
+        if resident.empty:
+            self._residents.drop(subject)
+            return
+        program = self._program
+        state.expiry = max(state.time, state.newest) + self._retention_ms
+        if state.deadline != NEVER:
+            state.expiry = max(state.expiry, state.deadline + 1)
+        resident.wake = wake = state.wake_at()
+        if wake < state.armed:
+            clock = self._header.clocks[state.partition].newest - self._settings.out_of_orderness_ms
+            state.armed = self._wheel.arm(state.partition, subject, wake, clock)
+        self._residents.save(subject, resident, program)
+
+    # -- the timer --------------------------------------------------------------------------
+
+    def next_timer(self, now_ms: int) -> int | None:
+        """Give the wall time, ms, at which `ring` should be called, or None.
+
+        Asked after each call of `process` and `ring`. An earlier timer that is still
+        pending is good enough: None.
+        """
+        wanted = self._wanted_timer(now_ms)
+        if wanted is None or 0 < self._header.timer_at <= wanted:
+            return None
+        self._header.timer_at = wanted
+        self._save_header()
+        return wanted
+
+    def _wanted_timer(self, now_ms: int) -> int | None:
+        wanted = None
+        if self._header.told != self._tally():
+            wanted = max(now_ms + 1, self._told_ms + self._settings.counts_interval_ms)
+        idle_ms = self._settings.idle_advance_ms
+        if idle_ms is not None:
+            for partition in self._wheel.partitions():
+                wake = self._wheel.next_wake(partition)
+                if wake is None:
+                    continue
+                firing = self._header.clocks[partition].newest - self._settings.out_of_orderness_ms
+                heard = self._heard.get(partition, self._started_ms)
+                at = max(heard + max(idle_ms, wake - firing), now_ms + 1)
+                wanted = at if wanted is None else min(wanted, at)
+        return wanted
+
+    def ring(self, at_ms: int, now_ms: int) -> list[Record]:
+        """Move the clocks of idle partitions, fire what that makes due, tell the counts.
+
+        Args:
+            at_ms: The time for which the timer was set.
+            now_ms: Wall clock.
+        """
+        outlet = Outlet(self._settings.topics, self._program.revision)
+        self._announce(outlet)
+        if at_ms >= self._header.timer_at:
+            self._header.timer_at = 0
+        idle_ms = self._settings.idle_advance_ms
+        if idle_ms is not None:
+            for partition in self._wheel.partitions():
+                silent_ms = now_ms - self._heard.get(partition, self._started_ms)
+                if silent_ms < idle_ms:
+                    continue
+                newest = self._header.clocks[partition].newest
+                clock = newest - self._settings.out_of_orderness_ms + silent_ms
+                if self._fire(outlet, partition, clock):
+                    outlet.control("idle_advance", self.number, self._offsets(),
+                                   partition=partition, clock=clock)  # fmt: skip
+        self._tell(outlet, now_ms)
+        self._save()
+        return outlet.records
+
+    # -- what is told and kept --------------------------------------------------------------
+
+    def _announce(self, outlet: Outlet) -> None:
+        """Record the revision that applies from here on."""
+        if self._header.revision != self._program.revision:
+            self._header.revision = self._program.revision
+            outlet.control("revision", self.number, self._offsets(), revision=self._program.revision)
+
+    def _tally(self) -> tuple[int, int]:
+        return self._counts["in"], self._counts["decisions"]
+
+    def _tell(self, outlet: Outlet, now_ms: int) -> None:
+        due = now_ms - self._told_ms >= self._settings.counts_interval_ms
+        if due and self._header.told != self._tally():
+            self._header.told = self._tally()
+            self._told_ms = now_ms
+            self._counts["expression_errors"] += self._program.take_errors()
+            outlet.control("counts", self.number, self._offsets(), counts=dict(self._counts))
+
+    def _offsets(self) -> dict[str, int]:
+        return {str(partition): clock.offset for partition, clock in self._header.clocks.items()}
+
+    def _save(self) -> None:
+        self._wheel.flush()
+        self._save_header()
+
+    def _save_header(self) -> None:
+        self._store.put_header(msgspec.msgpack.encode(self._header))
+
+
+def _nothing_killed(_flow: str, _rule: str | None) -> bool:
+    return False
+
+
+def _hold(buffer: list[Held], event: Event, arrival: Arrival) -> None:
+    """File an event behind all that are not newer."""
+    at = len(buffer)
+    event_time = event.event_time
+    while at and buffer[at - 1].event_time > event_time:
+        at -= 1
+    buffer.insert(at, Held(event_time, arrival.partition, arrival.offset, to_msgpack(event)))
+
+
+def _wrong_key(key: bytes | None, subject: str, field: str) -> InvalidEvent:
+    if key is None:
+        return InvalidEvent("null_key", "key", f"produce with the {field} as key")
+    try:
+        text = key.decode()
+    except UnicodeDecodeError as error:
+        return InvalidEvent("bad_key", "key", f"{error.reason} at byte {error.start}")
+    return InvalidEvent(
+        "foreign_key", "key", f"key {text[:100]!r}, {field} {subject[:100]!r}: produce with the {field}"
+    )
+
+
+def _decode_header(blob: bytes | None) -> Header:
+    if blob is None:
+        return Header()
+    try:
+        header = msgspec.msgpack.decode(blob, type=Header)
+    except msgspec.DecodeError as error:
+        raise StateIncompatible(f"a shard's header is damaged: {error}") from error
+    if header.version != HEADER_VERSION:
+        raise StateIncompatible(
+            f"a shard's header has version {header.version}, this code reads {HEADER_VERSION}: "
+            "restore the savepoint with the release that wrote it"
+        )
+    return header
+

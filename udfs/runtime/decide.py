@@ -1,0 +1,142 @@
+"""The operator of ``jobs/decide``: batches of a shard and messages of the watcher in, records out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from pyflink.common import Row, Types
+from pyflink.datastream import KeyedBroadcastProcessFunction
+from pyflink.datastream.state import MapStateDescriptor
+
+from configs.manifest import Resolved
+from udfs.decisions.records import Record
+from udfs.decisions.shard import Shard, ShardSettings
+from udfs.runtime.context import subtask_of
+from udfs.runtime.shipped import refuse_stale_code
+from udfs.runtime.store import FlinkStore
+from udfs.runtime.switching import Switching
+
+CONFIG_STATE: Final = MapStateDescriptor("config", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+"""Broadcast state: what is committed and what is killed."""
+
+RECORD_TYPE: Final = Types.ROW_NAMED(
+    ["topic", "key", "value", "headers"],
+    [
+        Types.STRING(),
+        Types.PRIMITIVE_ARRAY(Types.BYTE()),
+        Types.PRIMITIVE_ARRAY(Types.BYTE()),
+        Types.MAP(Types.STRING(), Types.PRIMITIVE_ARRAY(Types.BYTE())),
+    ],
+)
+
+_SWITCH_INTERVAL_S: Final = 1e-4
+"""Python's default of 5 ms is what a state access waits for when another thread is busy."""
+
+
+class DecideFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
+    """Keyed by the label of a shard; all that it decides is decided by `Shard`.
+
+    Args:
+        settings: Of the core.
+        labels: Label of each shard, in order.
+        action_topics: Topics that flows may name.
+        job: Name of the job.
+        manifest: `Resolved.dump()` of what the driver resolved.
+        shipped: Digest of the driver's code.
+        clock_ms: Wall clock.
+    """
+
+    def __init__(
+        self,
+        settings: ShardSettings,
+        labels: list[int],
+        action_topics: list[str],
+        job: str,
+        manifest: bytes,
+        shipped: str,
+        clock_ms: Callable[[], int] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._numbers = {label: number for number, label in enumerate(labels)}
+        self._action_topics = action_topics
+        self._job = job
+        self._manifest = manifest
+        self._shipped = shipped
+        self._clock_ms = clock_ms or wall_clock_ms
+
+    def open(self, runtime_context: Any) -> None:
+        """Compile what the driver shipped; nothing is asked of any server."""
+        refuse_stale_code(self._shipped)
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
+        subtask, _ = subtask_of(runtime_context)
+        topics = {"decisions", *self._action_topics}
+        self._switching = Switching(
+            Resolved.load(self._manifest), self._job, subtask, topics, self._settings.topics.acks
+        )
+        self._restored = False
+        self._store = FlinkStore(runtime_context)
+        self._shards: dict[int, Shard] = {}
+        self._started_ms = self._clock_ms()
+
+    def _shard(self, label: int, ctx: Any) -> Shard:
+        """Give the shard at work, with the program in force."""
+        if not self._restored:
+            # Broadcast state cannot be read in open(); after a restore it knows more than
+            # the driver did.
+            self._restored = True
+            self._switching.restore(ctx.get_broadcast_state(CONFIG_STATE).get)
+        program = self._switching.program
+        shard = self._shards.get(label)
+        if shard is None:
+            number = self._numbers[label]
+            shard = Shard(number, self._store, self._settings, program, self._started_ms)
+            shard.killed = self._switching.killed
+            self._shards[label] = shard
+        else:
+            shard.switch(program)
+        return shard
+
+    def process_element(self, value: Any, ctx: Any) -> Iterator[Row]:
+        """Work off a batch: Row(label, keys, values, partitions, offsets)."""
+        shard = self._shard(value[0], ctx)
+        now_ms = self._clock_ms()
+        records = shard.process(value[1], value[2], value[3], value[4], now_ms)
+        self._set_timer(shard, ctx, now_ms)
+        for record in records:
+            yield to_row(record)
+
+    def on_timer(self, timestamp: int, ctx: Any) -> Iterator[Row]:
+        """Move the clocks of idle partitions."""
+        shard = self._shard(ctx.get_current_key(), ctx)
+        now_ms = max(self._clock_ms(), timestamp)
+        records = shard.ring(timestamp, now_ms)
+        self._set_timer(shard, ctx, now_ms)
+        for record in records:
+            yield to_row(record)
+
+    def process_broadcast_element(self, value: str, ctx: Any) -> Iterator[Row]:
+        """Take a message of the watcher."""
+        state = ctx.get_broadcast_state(CONFIG_STATE)
+        if not self._restored:
+            self._restored = True
+            self._switching.restore(state.get)
+        for record in self._switching.take(value, state.put, self._clock_ms()):
+            yield to_row(record)
+
+    def _set_timer(self, shard: Shard, ctx: Any, now_ms: int) -> None:
+        timer_ms = shard.next_timer(now_ms)
+        if timer_ms is not None:
+            ctx.timer_service().register_processing_time_timer(timer_ms)
+
+
+def to_row(record: Record) -> Row:
+    """Give a record as the sink's row."""
+    return Row(record.topic, record.key, record.value, record.headers)
+
+
+def wall_clock_ms() -> int:
+    """Give the wall clock, ms since the epoch."""
+    return time.time_ns() // 1_000_000

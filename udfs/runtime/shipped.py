@@ -1,0 +1,59 @@
+"""Which code a worker runs, and whether it is the code that the driver shipped.
+
+A TaskManager in thread mode keeps imported modules for life: a job submitted again with
+changed code would run the old one without a word. The digest of this process is therefore
+taken once, from the files, when this module is imported, and stays what it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Final
+
+from udfs.errors import StaleCode
+
+PACKAGES: Final = ("configs", "feature_dist", "jobs", "udfs")
+
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+"""The folder that holds the packages, wherever they were shipped to."""
+
+
+def digest_of(root: Path) -> str:
+    """Give the digest of the code below a folder.
+
+    Args:
+        root: The folder that holds `PACKAGES`.
+
+    Returns:
+        First 16 hex digits of SHA-256 over the paths and contents of all ``.py`` and
+        ``.json`` files of the packages.
+    """
+    whole = hashlib.sha256()
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*")):
+            if path.suffix in (".py", ".json") and path.is_file():
+                whole.update(path.relative_to(root).as_posix().encode() + b"\0")
+                whole.update(hashlib.sha256(path.read_bytes()).digest())
+    return whole.hexdigest()[:16]
+
+
+DIGEST: Final = digest_of(ROOT)
+
+
+def refuse_stale_code(shipped: str) -> None:
+    """Compare what this process imported with what the driver shipped.
+
+    Args:
+        shipped: The driver's `DIGEST`.
+
+    Raises:
+        StaleCode: They differ.
+    """
+    if shipped != DIGEST:
+        raise StaleCode(
+            f"this worker runs code {DIGEST}, the driver shipped {shipped} (imported from {ROOT}, "
+            f"Python {sys.version.split()[0]}): a TaskManager in thread mode keeps the modules of "
+            "the first job. Start fresh TaskManagers and submit again, or use application mode"
+        )

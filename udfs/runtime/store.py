@@ -1,0 +1,79 @@
+"""Flink's keyed state as the store of a shard. The current key must be the shard's label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pyflink.common import Types
+from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
+
+# PICKLED_BYTE_ARRAY: a map of PRIMITIVE_ARRAY(BYTE) raises TypeError for an absent key in
+# thread mode. The names are part of every savepoint and never change.
+_SUBJECTS = MapStateDescriptor("subjects", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+_CHUNKS = MapStateDescriptor("deadlines", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+_HEADER = ValueStateDescriptor("shard", Types.PICKLED_BYTE_ARRAY())
+
+
+class FlinkChunks:
+    """Chunks of the deadline wheel in a `MapState`."""
+
+    def __init__(self, state: Any) -> None:
+        self._state = state
+
+    def get(self, key: str) -> bytes | None:
+        """Give a chunk, or None."""
+        found: bytes | None = self._state.get(key)
+        return found
+
+    def put(self, key: str, chunk: bytes) -> None:
+        """Write a chunk."""
+        self._state.put(key, chunk)
+
+    def remove(self, key: str) -> None:
+        """Forget a chunk."""
+        self._state.remove(key)
+
+    def keys(self) -> Iterable[str]:
+        """All keys."""
+        return list(self._state.keys())
+
+
+class FlinkStore:
+    """State of whichever shard is the current key.
+
+    Args:
+        context: `RuntimeContext` of the operator.
+    """
+
+    def __init__(self, context: Any) -> None:
+        self._subjects = context.get_map_state(_SUBJECTS)
+        self._header = context.get_state(_HEADER)
+        self._chunks = FlinkChunks(context.get_map_state(_CHUNKS))
+
+    @property
+    def chunks(self) -> FlinkChunks:
+        """Chunks of the deadline wheel."""
+        return self._chunks
+
+    def header(self) -> bytes | None:
+        """Give the shard's header, or None."""
+        found: bytes | None = self._header.value()
+        return found
+
+    def put_header(self, header: bytes) -> None:
+        """Write the shard's header."""
+        self._header.update(header)
+
+    def get(self, subject: str) -> bytes | None:
+        """Give a subject's blob, or None."""
+        found: bytes | None = self._subjects.get(subject)
+        return found
+
+    def put(self, subject: str, blob: bytes) -> None:
+        """Write a subject's blob."""
+        self._subjects.put(subject, blob)
+
+    def remove(self, subject: str) -> None:
+        """Forget a subject."""
+        self._subjects.remove(subject)

@@ -1,0 +1,156 @@
+"""The watcher's operator: starts the watching process, passes on its lines, keeps its state.
+
+Long polls, validation and compilation happen in a child process, so that they never hold the
+GIL of the worker. The operator is called by ticks and only reads a pipe that never blocks.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+import structlog
+from pyflink.common import Row, Types
+from pyflink.datastream import KeyedProcessFunction
+from pyflink.datastream.state import ValueStateDescriptor
+
+from udfs.runtime.shipped import ROOT, refuse_stale_code
+
+TICKS_PER_SECOND: Final = 10
+"""A message waits for the next tick; an empty tick costs some ten microseconds."""
+
+MESSAGES: Final = ""
+"""Topic of the rows that go to the workers and not to Kafka."""
+
+WATCH_TYPE: Final = Types.ROW_NAMED(["topic", "line"], [Types.STRING(), Types.STRING()])
+
+_READ_BYTES: Final = 1 << 20
+_RESTART_S: Final = 5.0
+_STOP_S: Final = 3.0
+
+_STATE: Final = ValueStateDescriptor("rollout", Types.PICKLED_BYTE_ARRAY())
+
+_log = structlog.get_logger("millrace.watch")
+
+
+class WatchTask(msgspec.Struct, frozen=True):
+    """What the child process is told, one JSON line.
+
+    Args:
+        settings: The job's settings as JSON.
+        manifest: `Resolved.dump()` of what the job was started with.
+        parallelism: Subtasks that answer.
+        state: The roll-out of an earlier life, if any.
+    """
+
+    settings: str
+    manifest: bytes
+    parallelism: int
+    state: bytes | None = None
+
+
+class _Line(msgspec.Struct):
+    type: str
+    rollout: str = ""
+    topic: str = ""
+    value: msgspec.Raw = msgspec.Raw(b"")
+
+
+class WatchFunction(KeyedProcessFunction):  # type: ignore[misc]
+    """Gives Row(topic, line): messages for the workers, records for Kafka.
+
+    Args:
+        settings: The job's settings as JSON.
+        manifest: What the job was started with.
+        parallelism: Of the decide operator.
+        acks: Topic of acknowledgements.
+        shipped: Digest of the driver's code.
+    """
+
+    def __init__(
+        self, settings: str, manifest: bytes, parallelism: int, acks: str, shipped: str
+    ) -> None:
+        self._task = WatchTask(settings, manifest, parallelism)
+        self._acks = acks
+        self._shipped = shipped
+        self._child: subprocess.Popen[bytes] | None = None
+        self._rest = b""
+        self._not_before_s = 0.0
+
+    def open(self, runtime_context: Any) -> None:
+        """Get ready; the process starts with the first tick, when state can be read."""
+        refuse_stale_code(self._shipped)
+        self._state = runtime_context.get_state(_STATE)
+
+    def close(self) -> None:
+        """End the process."""
+        child, self._child = self._child, None
+        if child is None:
+            return
+        child.terminate()
+        try:
+            child.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+    def process_element(self, value: Any, ctx: Any) -> Iterator[Row]:
+        """Pass on what the process has said since the last tick."""
+        del value, ctx
+        for raw in self._lines():
+            line = msgspec.json.decode(raw, type=_Line)
+            if line.type == "state":
+                self._state.update(base64.b64decode(line.rollout))
+            elif line.type == "record":
+                yield Row(self._acks, bytes(line.value).decode())
+            elif line.type in ("prepare", "commit", "abort", "kill"):
+                yield Row(MESSAGES, raw.decode())
+
+    def _lines(self) -> list[bytes]:
+        """Give whole lines, without waiting for any."""
+        child = self._child
+        if child is None or child.stdout is None:
+            self._start()
+            return []
+        try:
+            chunk = os.read(child.stdout.fileno(), _READ_BYTES)
+        except BlockingIOError:
+            return []
+        if not chunk:
+            # It ended. What it had sent whole is passed on; the next one goes on from state.
+            _log.error("the watcher ended; it is started again", code=child.wait())
+            self._child = None
+            self._rest = b""
+            self._not_before_s = time.monotonic() + _RESTART_S
+            return []
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        return lines
+
+    def _start(self) -> None:
+        if time.monotonic() < self._not_before_s:
+            return
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        child = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "udfs.runtime.watch_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+        )
+        if child.stdin is None or child.stdout is None:
+            raise RuntimeError("the watcher was started without pipes")
+        task = msgspec.structs.replace(self._task, state=self._state.value())
+        try:
+            child.stdin.write(msgspec.json.encode(task) + b"\n")
+            child.stdin.flush()  # and left open: its end tells the child that we are gone
+        except BrokenPipeError:
+            _log.error("the watcher ended at its start; see the lines above", code=child.wait())
+            self._not_before_s = time.monotonic() + _RESTART_S
+            return
+        os.set_blocking(child.stdout.fileno(), False)
+        self._child = child

@@ -1,0 +1,111 @@
+"""The watching process beside the operator of `udfs.runtime.watch`: ``python -m`` this module.
+
+Reads one line from standard input (`WatchTask`), then writes lines (`configs.lines`) until its
+standard input ends. It never imports pyflink.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+
+import msgspec
+
+from configs import objects
+from configs.apollo_settings import ClientSettings
+from configs.client import ApolloClient
+from configs.kafka_acks import KafkaAcks
+from configs.lines import Lines
+from configs.manifest import Resolved
+from configs.settings import DecideSettings
+from configs.watch import Watcher
+from configs.watch_process import first_rollout, run
+from udfs.decisions.program import Program
+from udfs.errors import ConfigInvalid, Fault
+from udfs.expressions import CodeCache
+
+
+class Task(msgspec.Struct, frozen=True):
+    """`udfs.runtime.watch.WatchTask`, read where pyflink is not imported."""
+
+    settings: str
+    manifest: bytes
+    parallelism: int
+    state: bytes | None = None
+
+
+def validate(resolved: Resolved, topics: set[str]) -> tuple[Sequence[Fault], bytes]:
+    """Compile a manifest.
+
+    Args:
+        resolved: The manifest.
+        topics: Topics that actions may write.
+
+    Returns:
+        Its faults, and the compiled expressions to ship with it.
+    """
+    if resolved.activate_at is not None:
+        return [
+            Fault("activate_at", "is not supported by this version", "leave it out or null")
+        ], b""
+    cache = CodeCache()
+    parts = {"rules": resolved.rules, "aggregates": resolved.aggregates, "flows": resolved.flows}
+    try:
+        Program.compile(resolved.revision, parts, topics, cache)
+    except ConfigInvalid as error:
+        return error.faults, b""
+    return (), cache.dump()
+
+
+def main() -> None:
+    """Watch until standard input ends."""
+    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
+    settings = DecideSettings.unpack(task.settings)
+    topics = {"decisions", *settings.action_topics}
+    shipped = Resolved.load(task.manifest)
+    incarnation = uuid.uuid4().hex[:12]
+    rollout = first_rollout(
+        incarnation, task.parallelism, settings.prepare_timeout, task.state, shipped
+    )
+    committed = rollout.committed
+    if committed is None or committed.revision < shipped.revision:
+        # Started from a savepoint with a newer manifest: the workers run what was shipped.
+        rollout = first_rollout(
+            incarnation, task.parallelism, settings.prepare_timeout, None, shipped
+        )
+    watcher = Watcher(
+        rollout,
+        fetch=objects.get,
+        validate=lambda resolved: validate(resolved, topics),
+        acks=KafkaAcks(settings.bootstrap_servers, settings.acks_topic, settings.job_name),
+        lines=Lines(sys.stdout.buffer, settings.job_name),
+        now_ms=lambda: time.time_ns() // 1_000_000,
+        incarnation=incarnation,
+    )
+    client = ApolloClient(
+        ClientSettings.from_environment(
+            os.environ,
+            app_id=settings.config_app,
+            cluster=settings.config_cluster,
+            meta=(settings.config_url,),
+        )
+    )
+    stop = threading.Event()
+
+    def wait_for_end() -> None:
+        sys.stdin.buffer.read()
+        stop.set()
+        # The long poll may hold for a minute; nothing of ours is lost by not waiting for it.
+        time.sleep(1)
+        os._exit(0)
+
+    threading.Thread(target=wait_for_end, daemon=True).start()
+    run(watcher, client, stop)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""JSON Schemas that ship with the packages, and the faults they find."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from importlib import resources
+from typing import Any
+
+import jsonschema
+import msgspec
+
+from udfs.errors import Fault
+
+
+@functools.cache
+def validator(package: str, name: str) -> Any:
+    """Give the validator of a schema file inside a package.
+
+    Args:
+        package: For example ``udfs.decisions``.
+        name: For example ``flow.schema.json``.
+    """
+    text = resources.files(package).joinpath(name).read_bytes()
+    return jsonschema.Draft202012Validator(msgspec.json.decode(text))
+
+
+def json_path(where: str, path: Iterable[str | int]) -> str:
+    """Append keys and positions to a JSON path.
+
+    >>> json_path("flows[0]", ["logic", 1, "be"])
+    'flows[0].logic[1].be'
+    """
+    for part in path:
+        where += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return where
+
+
+def schema_faults(package: str, name: str, value: Any, where: str) -> list[Fault]:
+    """Check a value and give all its faults.
+
+    Args:
+        package: Package of the schema file.
+        name: Its name.
+        value: What was decoded from JSON.
+        where: JSON path of the value.
+    """
+    faults = []
+    for error in validator(package, name).iter_errors(value):
+        # Of alternatives the one that came furthest says most.
+        deepest = jsonschema.exceptions.best_match([error]) or error
+        faults.append(
+            Fault(
+                json_path(where, deepest.absolute_path),
+                deepest.message[:500],
+                f"see {package.replace('.', '/')}/{name}",
+            )
+        )
+    return sorted(faults, key=lambda fault: fault.where)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Final
 
-from udfs.aggregation.tails import TRIM_FROM_ENTRIES, slack_ms, trimmed
+from udfs.aggregation.tails import TRIM_FROM_ENTRIES, slack_ms
 
 if TYPE_CHECKING:
     from udfs.aggregation.section import Sections
@@ -53,13 +54,16 @@ class SlidingCount:
             return
         tail = sections.get(self.key, b"")
         if len(tail) >= _TRIM_FROM and _first(tail)[0] <= floor - self._slack_ms:
-            tail = trimmed(tail, _ENTRY, floor)
+            tail = b"".join(
+                [_pack(entry[0]) for entry in _ENTRY.iter_unpack(tail) if entry[0] > floor]
+            )
         sections[self.key] = tail + _pack(time)
 
     def read(self, sections: Sections, at: int) -> int:
-        """Count the times inside the window."""
+        """Count the times inside the window. HOT."""
         tail = sections.get(self.key)
         if not tail:
             return 0
         floor = at - self._window_ms
-        return sum([time > floor for time in struct.unpack(f"<{len(tail) // 8}q", tail)])
+        times = sorted(struct.unpack(f"<{len(tail) // _ENTRY.size}q", tail))  # they mostly are
+        return len(times) - bisect_right(times, floor)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from udfs.aggregation.section import Sections
 
-_KINDS: Final = frozenset({bool, int, float, str, list, dict})
+_SCALARS: Final = frozenset({bool, int, float, str})
+_CONTAINERS: Final = frozenset({list, tuple, dict})
 
 
 class Last:
@@ -26,7 +27,10 @@ class Last:
 
     def update(self, sections: Sections, time: int, newest: int, value: Any) -> None:  # noqa: ARG002 - the seam
         """Keep the value, unless a later one is there."""
-        if type(value) not in _KINDS:
+        kind = type(value)
+        if kind in _CONTAINERS:
+            value = _plain(value)
+        elif kind not in _SCALARS:
             self.skipped += 1
             return
         latest = sections.get(self.key)
@@ -39,3 +43,12 @@ class Last:
         if latest is None or (self._window_ms is not None and latest[0] <= at - self._window_ms):
             return None
         return latest[1]
+
+
+def _plain(value: Any) -> Any:
+    """Copy what an expression gave into lists and maps, as reading it back from state would."""
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from struct import Struct
+import struct
 from typing import TYPE_CHECKING, Any, Final
 
 from udfs.aggregation.exact_sum import (
@@ -14,16 +14,19 @@ from udfs.aggregation.exact_sum import (
     from_state,
     to_state,
 )
-from udfs.aggregation.tails import TRIM_FROM_ENTRIES, slack_ms, trimmed
+from udfs.aggregation.tails import TRIM_FROM_ENTRIES, slack_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from udfs.aggregation.section import Sections
 
-_INT: Final = Struct("<Qq")
-_DOUBLE: Final = Struct("<Qd")
+_STAMP: Final = struct.Struct("<q")
+_INT: Final = struct.Struct("<qq")
+_DOUBLE: Final = struct.Struct("<qd")
 _pack_int = _INT.pack
 _pack_double = _DOUBLE.pack
-_stamp: Final = Struct("<Q").unpack_from
+_stamp: Final = _STAMP.unpack_from
 _TRIM_FROM: Final = TRIM_FROM_ENTRIES * _INT.size
 
 
@@ -74,8 +77,8 @@ class LifetimeSum(_Sum):
 class SlidingSum(_Sum):
     """Events of the last ``window_ms``.
 
-    State: a tail of 16 bytes an entry: twice the time, plus one if the value is a double;
-    then the value, an integer or a double of 64 bits. The kinds are told apart because a sum
+    State: a tail of 16 bytes an entry: the stamp, which is the time ``t`` of an integer and
+    ``-t - 1`` of a double; then the value in 64 bits. The kinds are told apart because a sum
     of integers alone has to stay exact beyond what a double holds.
     """
 
@@ -93,33 +96,44 @@ class SlidingSum(_Sum):
         floor = newest - self._window_ms
         if time <= floor:
             return
-        packed = (
-            _pack_double(time << 1 | 1, value)
-            if type(value) is float
-            else _pack_int(time << 1, value)
-        )
+        packed = _pack_double(~time, value) if type(value) is float else _pack_int(time, value)
         tail = sections.get(self.key)
         if tail is None:
             sections[self.key] = packed
             return
-        if len(tail) >= _TRIM_FROM and _stamp(tail)[0] >> 1 <= floor - self._slack_ms:
-            tail = trimmed(tail, _INT, floor << 1 | 1)
+        if len(tail) >= _TRIM_FROM and _time(_stamp(tail)[0]) <= floor - self._slack_ms:
+            entries = _INT.iter_unpack(tail)
+            tail = b"".join([_pack_int(*entry) for entry in entries if _time(entry[0]) > floor])
         sections[self.key] = tail + packed
 
     def read(self, sections: Sections, at: int) -> int | float:
-        """Add up what lies inside the window."""
+        """Add up what lies inside the window. HOT."""
         tail = sections.get(self.key)
-        if tail is None:
+        if not tail:
             return 0
-        floor = (at - self._window_ms) << 1 | 1
-        integers = sum(
-            [v for stamp, v in _INT.iter_unpack(tail) if stamp > floor and not stamp & 1]
-        )
-        doubles = [v for stamp, v in _DOUBLE.iter_unpack(tail) if stamp > floor and stamp & 1]
-        return _rounded(integers, doubles) if doubles else self._integer(integers)
+        floor = at - self._window_ms
+        words = len(tail) // _STAMP.size
+        as_ints = struct.unpack(f"<{words}q", tail)
+        stamps, latest = as_ints[::2], max(as_ints[::2])
+        total = 0
+        inside: Sequence[float] = ()
+        if latest >= 0:
+            after = max(-1, floor)
+            values = as_ints[1::2]
+            total = sum([v for s, v in zip(stamps, values, strict=False) if s > after])
+        if min(stamps) < 0:
+            before = min(0, ~floor)
+            inside = struct.unpack(f"<{words}d", tail)[1::2]
+            if latest >= before:
+                inside = [v for s, v in zip(stamps, inside, strict=False) if s < before]
+        return _rounded(total, inside) if inside else self._integer(total)
 
 
-def _rounded(integers: int, doubles: list[float]) -> float:
+def _time(stamp: int) -> int:
+    return stamp if stamp >= 0 else ~stamp
+
+
+def _rounded(integers: int, doubles: Sequence[float]) -> float:
     if integers == 0:
         try:
             return math.fsum(doubles)

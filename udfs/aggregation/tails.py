@@ -7,10 +7,7 @@ such entries are dropped once enough of them may have gathered.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from struct import Struct
+from typing import Final
 
 TRIM_FROM_ENTRIES: Final = 32
 """Shorter tails are left alone: what could be dropped is worth less than the look."""
@@ -23,10 +20,3 @@ def slack_ms(window_ms: int) -> int:
     most eight times while a window passes, however many events it holds.
     """
     return window_ms // 8
-
-
-def trimmed(tail: bytes, entry: Struct, floor: int) -> bytes:
-    """Keep the entries whose first field is above ``floor``."""
-    kept = [e for e in entry.iter_unpack(tail) if e[0] > floor]
-    pack = entry.pack
-    return b"".join([pack(*e) for e in kept])

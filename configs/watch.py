@@ -52,11 +52,6 @@ class AckSource(Protocol):
     def poll(self, timeout_s: float) -> list[Ack]:
         """What came since. Raises ConfigUnavailable."""
 
-    @property
-    def listening(self) -> bool:
-        """A turn waits for answers by itself; the caller need not pause."""
-        return self.rollout.preparing is not None and not self._deaf
-
     def close(self) -> None:
         """Give up connections."""
 

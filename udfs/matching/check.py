@@ -9,6 +9,7 @@ from typing import Any, Final
 from udfs.errors import Fault
 from udfs.events.durations import parse_duration
 from udfs.events.event import Event
+from udfs.expressions.limits import RESERVED
 from udfs.matching.spec import INNER, RuleSpec, Skip, StepSpec, Then, Times
 from udfs.schemas import json_path, validator
 
@@ -19,11 +20,6 @@ MAX_STATES: Final = 400
 """Repeats of all steps of one rule together: bounds the size of the compiled machine."""
 
 _EVENT_FIELDS: Final = frozenset(Event.__struct_fields__)
-# Words that CEL's grammar or its standard macros keep for themselves.
-_RESERVED: Final = frozenset(
-    "as break const continue else false for function if import in let loop null package namespace "  # noqa: SIM905 - prose reads better
-    "return true var void while has all exists exists_one map filter size first last".split()
-)
 
 
 def check_rules(
@@ -39,7 +35,8 @@ def check_rules(
         default_max_runs: Cap of rules that name none; None for no cap.
 
     Returns:
-        One entry a rule, None where it has faults; and all the faults.
+        One entry a rule, None where nothing can be made of it; and all the faults. With
+        faults the rules are good only for looking for more.
     """
     if isinstance(rules, (str, bytes, Mapping)) or not isinstance(rules, Sequence):
         problem = f"the rules are {type(rules).__name__}, not a list"
@@ -49,44 +46,79 @@ def check_rules(
     first_places: dict[str, str] = {}
     for index, rule in enumerate(rules):
         place = f"{where}[{index}]"
-        found = _shape_faults(rule, place)
-        spec = None if found else _rule(rule, place, found, default_max_runs)
+        found, mended = _shape_faults(rule, place)
+        # What has a good shape is checked on, so that all faults are told at once.
+        spec = None if mended is None else _rule(mended, place, found, default_max_runs)
         if spec is not None:
             first = first_places.setdefault(spec.name, place)
-            if first != place:
+            if first != place and mended is rule:
                 problem = f"the rule {spec.name!r} is already at {first}"
                 found.append(Fault(f"{place}.rule", problem, "give every rule its own name"))
-        specs.append(None if found else spec)
+        specs.append(spec)
         faults += found
     return specs, faults
 
 
-def _shape_faults(rule: Any, where: str) -> list[Fault]:
-    """Give the faults that the JSON Schema finds, in words of the DSL."""
+def _shape_faults(rule: Any, where: str) -> tuple[list[Fault], Mapping[str, Any] | None]:
+    """Give the faults that the JSON Schema finds, in words of the DSL, and the rule without them.
+
+    The rule is itself if it has no fault, None if nothing can be made of it.
+    """
     faults = []
+    bad: set[tuple[str | int, ...]] = set()
     for error in validator("udfs.matching", "rule.schema.json").iter_errors(rule):
-        place = json_path(where, error.absolute_path)
+        path = tuple(error.absolute_path)
+        place = json_path(where, path)
         schema = error.schema
         cure = schema.get("description", "see udfs/matching/rule.schema.json")
         if error.validator == "additionalProperties":
             known = list(schema["properties"])
             for key in error.instance:
                 if key not in schema["properties"]:
+                    bad.add((*path, key))
                     near = difflib.get_close_matches(str(key)[:100], known, n=1)
                     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
                     faults.append(Fault(f"{place}.{str(key)[:100]}", "unknown key", hint))
         elif error.validator == "required":
             for key in error.validator_value:
                 if key not in error.instance:
-                    cure = schema["properties"][key]["description"]
+                    bad.add((*path, key))
+                    cure = _described(schema["properties"][key])
                     faults.append(Fault(f"{place}.{key}", "missing", cure))
-        elif error.validator == "not":
-            key = place.rsplit(".", 1)[-1]
-            faults.append(Fault(place, f"{key!r} is not supported yet", cure))
         else:
-            faults.append(Fault(place, f"{_shown(error.instance)} is not allowed here", cure))
-    # A list that is wrong in two ways is one fault.
-    return sorted(dict.fromkeys(faults), key=lambda fault: fault.where)
+            bad.add(path)
+            problem = f"{_shown(error.instance)} is not allowed here"
+            if error.validator == "not":
+                problem = f"{path[-1]!r} is not supported yet"
+            faults.append(Fault(place, problem, cure))
+    if not faults:
+        return [], rule
+    # A value that is wrong in two ways is one fault.
+    faults = sorted(dict.fromkeys(faults), key=lambda fault: fault.where)
+    hopeless = bad & {(), ("pattern",)}
+    return faults, None if hopeless else _mended(rule, bad)
+
+
+def _described(schema: Mapping[str, Any]) -> str:
+    """Give the description of a key that must be there."""
+    return str(schema["description"])
+
+
+def _mended(rule: Mapping[str, Any], bad: set[tuple[str | int, ...]]) -> dict[str, Any]:
+    """Give a rule with harmless values in place of the bad ones."""
+    harmless = {"rule": "", "version": 1, "within": "1d", "times": 2}
+
+    def mend(value: Mapping[str, Any], *path: str | int) -> dict[str, Any]:
+        names = {inner[len(path)] for inner in bad if inner[: len(path)] == path != inner}
+        good = {key: item for key, item in value.items() if key not in names}
+        return good | {key: item for key, item in harmless.items() if key in names}
+
+    mended = mend(rule)
+    mended["pattern"] = []
+    for index, step in enumerate(rule["pattern"]):
+        good = {} if ("pattern", index) in bad else mend(step, "pattern", index)
+        mended["pattern"].append({"step": f"step_{index}_", **good})
+    return mended
 
 
 def _shown(value: Any) -> str:
@@ -130,7 +162,7 @@ def _rule(
 
 def _step(step: Mapping[str, Any], first: bool, where: str, faults: list[Fault]) -> StepSpec:  # noqa: FBT001 - a private helper
     name = step["step"]
-    if name in _EVENT_FIELDS or name in _RESERVED:
+    if name in _EVENT_FIELDS or name in RESERVED:
         problem = f"{name!r} means something else in expressions"
         faults.append(Fault(f"{where}.step", problem, "choose another name"))
     then = Then(step.get("then", "followed_by"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from udfs.errors import ExpressionInvalid, Fault
 from udfs.expressions import CodeCache, Names, compile_expression
 from udfs.matching.predicates import Compiled, Compiler
 
@@ -15,6 +16,9 @@ def cel(cache: CodeCache | None = None) -> Compiler:
 
     def compile_text(text: str, steps: tuple[str, ...], where: str) -> Compiled:
         expression = compile_expression(text, Names(event=True, steps=steps), cache, where)
-        return Compiled(expression.test, expression.steps_used)
+        if expression.kind not in ("bool", "dyn"):
+            problem = f"the expression is a {expression.kind}, so it can never hold"
+            raise ExpressionInvalid([Fault(where, problem, "write a condition")])
+        return Compiled(expression.test, expression.steps_used, lambda: expression.errors)
 
     return compile_text

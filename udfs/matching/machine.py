@@ -17,7 +17,7 @@ from udfs.matching.spec import RuleSpec, Skip
 from udfs.matching.turn import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from udfs.events.event import Event
     from udfs.expressions import CodeCache
@@ -67,6 +67,7 @@ class Machine:
             )
         self.rules: tuple[CompiledRule, ...] = tuple(rules)
         self.overflowed: dict[str, int] = {}
+        self._expression_errors: Callable[[], int] = lambda: 0
         self.unknown_runs = 0
         self._by_hash = {rule.structure_hash: rule for rule in rules}
         self._predicates = tuple(table)
@@ -107,7 +108,18 @@ class Machine:
         ]
         if faults:
             raise ConfigInvalid(faults)
-        return cls([spec for spec in specs if spec], predicates, table.predicates)
+        machine = cls([spec for spec in specs if spec], predicates, table.predicates)
+        machine._expression_errors = table.errors()
+        return machine
+
+    @property
+    def expression_errors(self) -> int:
+        """How often a condition ended in an error, which is false."""
+        return self._expression_errors()
+
+    def steps_by_rule(self) -> dict[str, tuple[str, ...]]:
+        """Give the names of each rule's steps, by the rule's name."""
+        return {rule.spec.name: rule.step_names for rule in self.rules}
 
     def decode(self, blob: bytes) -> Runs:
         """Read the runs of a user; those of unknown rules are dropped and counted. HOT.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _FINAL = Kind.FINAL
 
 
-def step(
+def step(  # noqa: C901 - one loop, because it is hot
     runs: Runs, turn: Turn, touched: Iterable[int], found: list[Found]
 ) -> list[tuple[State, Node]]:
     """Process an event in the buckets that it may change. HOT.

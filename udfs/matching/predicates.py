@@ -23,10 +23,12 @@ class Compiled(msgspec.Struct, frozen=True):
     Args:
         condition: Never raises.
         steps_used: Earlier steps that it reads.
+        errors: How often its outcome was an error so far.
     """
 
     condition: Condition
     steps_used: frozenset[str]
+    errors: Callable[[], int] = lambda: 0
 
 
 class Compiler(Protocol):
@@ -68,6 +70,11 @@ class PredicateTable:
         self._compiler = compiler
         self._known: dict[object, Predicate] = {}
         self._compiled: dict[object, Compiled] = {}
+
+    def errors(self) -> Callable[[], int]:
+        """Give a function that adds up the errors of all conditions."""
+        counts = [compiled.errors for compiled in self._compiled.values()]
+        return lambda: sum(count() for count in counts)
 
     def intern(
         self,

@@ -59,6 +59,12 @@ class LiveServer:
         self.app.state.journal.close()
 
 
+@pytest.fixture(scope="session")
+def live_server() -> type[LiveServer]:
+    """The class, for fixtures of a wider scope."""
+    return LiveServer
+
+
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[Callable[..., LiveServer]]:
     """Start servers that the end of the test stops."""

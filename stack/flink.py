@@ -62,6 +62,9 @@ def cluster_settings() -> dict[str, str]:
         "heartbeat.interval": "2 s",
         "heartbeat.timeout": "10 s",
         "slot.request.timeout": "60 s",
+        # A request for a slot waits for the next TaskManager to come up. Without this it fails
+        # at once, and the job sleeps through its backoff while the TaskManager is there.
+        "resourcemanager.standalone.start-up-time": "100 d",
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "500 ms",
         "restart-strategy.exponential-delay.max-backoff": "5 s",

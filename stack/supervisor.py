@@ -197,7 +197,9 @@ class Supervisor:
     def _failed(self, name: str, what: str, offset: int) -> StackError:
         log = self.log(name)
         text = log.read_bytes()[offset:].decode(errors="replace") if log.exists() else ""
-        lines = text.splitlines()[-LOG_TAIL_LINES:] or ["(nothing)"]
+        # Java's stack frames would push out the line that says what is wrong.
+        telling = [line for line in text.splitlines() if not line.startswith("\tat ")]
+        lines = telling[-LOG_TAIL_LINES:] or ["(nothing)"]
         indented = "\n".join(f"    {line}" for line in lines)
         return StackError(f"{name} {what}. The last lines of {log}:\n{indented}")
 

@@ -92,6 +92,13 @@ def test_a_part_that_ends_shows_the_last_lines_of_its_log(supervisor: Supervisor
     assert len(lines) == 1 + LOG_TAIL_LINES
 
 
+def test_the_cause_is_not_pushed_out_by_stack_frames(supervisor: Supervisor) -> None:
+    """Java prints more frames than we show lines."""
+    code = "print('Caused by: no space left', *['\\tat a.b.c'] * 50, 'the end', sep='\\n')"
+    with pytest.raises(StackError, match="Caused by: no space left\n    the end"):
+        supervisor.up([failing("broker", code)])
+
+
 def test_the_log_of_an_earlier_start_is_not_shown(supervisor: Supervisor) -> None:
     """The log goes on, the message begins where the new start did."""
     for text in ("first words", "second words"):

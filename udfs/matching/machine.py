@@ -71,8 +71,7 @@ class Machine:
         self.unknown_runs = 0
         self._by_hash = {rule.structure_hash: rule for rule in rules}
         self._predicates = tuple(table)
-        states = [state for rule in rules for state in rule.states]
-        self._wakes = wakes.index(states, [rule.start for rule in rules], table)
+        self._wakes = wakes.index([rule.start for rule in rules], table)
         self.event_types = self._wakes.event_types
 
     @classmethod

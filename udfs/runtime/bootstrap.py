@@ -18,7 +18,8 @@ from configs.apollo_settings import ClientSettings
 from configs.client import ApolloClient, Loaded
 from configs.manifest import Resolved
 from configs.settings import DecideSettings
-from configs.watch import MANIFEST, stderr_log
+from configs.watch import MANIFEST
+from configs.watch_process import stderr_log
 from udfs.decisions.program import Program
 from udfs.errors import ConfigInvalid, ConfigUnavailable, MillraceError
 

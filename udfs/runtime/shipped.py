@@ -42,6 +42,23 @@ def digest_of(root: Path) -> str:
 DIGEST: Final = digest_of(ROOT)
 
 
+def code_root() -> Path:
+    """Give a folder with the packages that is there now, for a child process.
+
+    `ROOT` may be gone: it belonged to the job that imported the modules first.
+
+    Raises:
+        StaleCode: No folder on the path holds the packages any more.
+    """
+    for entry in (str(ROOT), *sys.path):
+        if entry and (Path(entry) / "udfs" / "runtime" / "shipped.py").is_file():
+            return Path(entry)
+    raise StaleCode(
+        f"the shipped packages are neither in {ROOT} nor on the path any more: start fresh "
+        "TaskManagers and submit again"
+    )
+
+
 def refuse_stale_code(shipped: str) -> None:
     """Compare what this process imported with what the driver shipped.
 

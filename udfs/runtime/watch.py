@@ -20,7 +20,8 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction
 from pyflink.datastream.state import ValueStateDescriptor
 
-from udfs.runtime.shipped import ROOT, refuse_stale_code
+from udfs.runtime.shipped import code_root, refuse_stale_code
+from udfs.runtime.watch_process import WatchTask
 
 TICKS_PER_SECOND: Final = 10
 """A message waits for the next tick; an empty tick costs some ten microseconds."""
@@ -37,22 +38,6 @@ _STOP_S: Final = 3.0
 _STATE: Final = ValueStateDescriptor("rollout", Types.PICKLED_BYTE_ARRAY())
 
 _log = structlog.get_logger("millrace.watch")
-
-
-class WatchTask(msgspec.Struct, frozen=True):
-    """What the child process is told, one JSON line.
-
-    Args:
-        settings: The job's settings as JSON.
-        manifest: `Resolved.dump()` of what the job was started with.
-        parallelism: Subtasks that answer.
-        state: The roll-out of an earlier life, if any.
-    """
-
-    settings: str
-    manifest: bytes
-    parallelism: int
-    state: bytes | None = None
 
 
 class _Line(msgspec.Struct):
@@ -76,7 +61,7 @@ class WatchFunction(KeyedProcessFunction):  # type: ignore[misc]
     def __init__(
         self, settings: str, manifest: bytes, parallelism: int, acks: str, shipped: str
     ) -> None:
-        self._task = WatchTask(settings, manifest, parallelism)
+        self._task = WatchTask(settings, manifest, parallelism, shipped)
         self._acks = acks
         self._shipped = shipped
         self._child: subprocess.Popen[bytes] | None = None
@@ -135,7 +120,7 @@ class WatchFunction(KeyedProcessFunction):  # type: ignore[misc]
     def _start(self) -> None:
         if time.monotonic() < self._not_before_s:
             return
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, "PYTHONPATH": str(code_root())}
         child = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "udfs.runtime.watch_process"],
             stdin=subprocess.PIPE,

@@ -23,18 +23,28 @@ from configs.lines import Lines
 from configs.manifest import Resolved
 from configs.settings import DecideSettings
 from configs.watch import Watcher
-from configs.watch_process import first_rollout, run
+from configs.watch_process import first_rollout, run, stderr_log
 from udfs.decisions.program import Program
-from udfs.errors import ConfigInvalid, Fault
+from udfs.errors import ConfigInvalid, Fault, MillraceError
 from udfs.expressions import CodeCache
+from udfs.runtime.shipped import refuse_stale_code
 
 
-class Task(msgspec.Struct, frozen=True):
-    """`udfs.runtime.watch.WatchTask`, read where pyflink is not imported."""
+class WatchTask(msgspec.Struct, frozen=True):
+    """What the child process is told, one JSON line.
+
+    Args:
+        settings: The job's settings as JSON.
+        manifest: `Resolved.dump()` of what the job was started with.
+        parallelism: Subtasks that answer.
+        shipped: Digest of the driver's code; the child refuses to run any other.
+        state: The roll-out of an earlier life, if any.
+    """
 
     settings: str
     manifest: bytes
     parallelism: int
+    shipped: str
     state: bytes | None = None
 
 
@@ -63,7 +73,8 @@ def validate(resolved: Resolved, topics: set[str]) -> tuple[Sequence[Fault], byt
 
 def main() -> None:
     """Watch until standard input ends."""
-    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
+    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=WatchTask)
+    refuse_stale_code(task.shipped)
     settings = DecideSettings.unpack(task.settings)
     topics = {"decisions", *settings.action_topics}
     shipped = Resolved.load(task.manifest)
@@ -85,6 +96,7 @@ def main() -> None:
         lines=Lines(sys.stdout.buffer, settings.job_name),
         now_ms=lambda: time.time_ns() // 1_000_000,
         incarnation=incarnation,
+        log=stderr_log(),
     )
     client = ApolloClient(
         ClientSettings.from_environment(
@@ -108,4 +120,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except MillraceError as error:
+        sys.exit(f"millrace: the watcher ends: {error}")

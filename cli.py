@@ -36,6 +36,7 @@ COMMANDS = (
     Command("up", "stack.commands:up", "Start Kafka, Flink and the config server, or join them."),
     Command("stop", "stack.commands:stop", "Stop what 'up' started, and nothing else."),
     Command("status", "stack.commands:status", "Show what runs, with pids, addresses and logs."),
+    Command("config", "configs.cli:app", "Publish, show and check configs."),
 )
 
 

@@ -51,7 +51,7 @@ def check_rules(
         spec = None if mended is None else _rule(mended, place, found, default_max_runs)
         if spec is not None:
             first = first_places.setdefault(spec.name, place)
-            if first != place and mended is rule:
+            if first != place and spec.name:
                 problem = f"the rule {spec.name!r} is already at {first}"
                 found.append(Fault(f"{place}.rule", problem, "give every rule its own name"))
         specs.append(spec)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from udfs.matching.automaton import Kind
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -37,11 +39,10 @@ class Wakes(msgspec.Struct, frozen=True):
         return None if self.starts_other or self.buckets_other else frozenset(self.starts)
 
 
-def index(states: Sequence[State], starts: Sequence[State], table: Sequence[Predicate]) -> Wakes:
+def index(starts: Sequence[State], table: Sequence[Predicate]) -> Wakes:
     """Number what wakes each state (sets `State.wake`) and give the index.
 
     Args:
-        states: Of all rules.
         starts: The start states, in rule order.
         table: The predicates, by index.
     """
@@ -50,7 +51,7 @@ def index(states: Sequence[State], starts: Sequence[State], table: Sequence[Pred
     may_hold = {name: frozenset(p.index for p in table if p.may_hold(name)) for name in every}
     numbers: dict[frozenset[str | None], int] = {}
     relevant_types: dict[tuple[object, ...], frozenset[str | None]] = {}
-    for state in states:
+    for state in _resting_places(starts):
         named = sorted(_named(state, table))
         shape = (*_shape(state), *named)
         wakers = relevant_types.get(shape)
@@ -75,6 +76,18 @@ def index(states: Sequence[State], starts: Sequence[State], table: Sequence[Pred
         buckets={name: by_type[name] for name in types},
         buckets_other=by_type[None],
     )
+
+
+def _resting_places(starts: Iterable[State]) -> Iterable[State]:
+    """Give the states in which a run can stand between events."""
+    seen: dict[State, None] = {}
+    waiting = list(starts)
+    while waiting:
+        for move in waiting.pop().moves:
+            if move.target.kind in (Kind.NORMAL, Kind.PENDING) and move.target not in seen:
+                seen[move.target] = None
+                waiting.append(move.target)
+    return seen
 
 
 def _named(state: State, table: Sequence[Predicate]) -> set[str]:

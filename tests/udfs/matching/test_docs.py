@@ -10,7 +10,8 @@ from udfs.matching import match
 
 TEXT = (Path(__file__).parents[3] / "docs/rules.md").read_text()
 EXAMPLES = {
-    rule["rule"]: rule for rule in map(json.loads, re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL))
+    rule["rule"]: rule
+    for rule in map(json.loads, re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL))
 }
 
 

@@ -12,7 +12,6 @@ from typing import Protocol
 from udfs.aggregation import State
 from udfs.decisions.program import Program
 from udfs.decisions.subject import NEVER, Subject, decode_subject, encode_subject
-from udfs.events.event import Event
 from udfs.matching import Runs
 
 
@@ -32,26 +31,34 @@ class Blobs(Protocol):
 class Resident:
     """A subject in memory: its stored form, and the sections that were decoded.
 
-    Args:
+    Attributes are read and written by `Shard` without calls in between: this is the hottest
+    object of the job.
+
+    Attributes:
         state: The stored form; its sections are stale while a decoded one is dirty.
         stored: Whether the store holds the subject.
+        wake: `Subject.wake_at()` of the state as it was saved last, ms.
+        aggregates: Decoded, or None while nothing asked for them.
+        runs: Decoded, or None while nothing asked for them.
+        has_runs: Whether any rule is under way.
+        aggregates_dirty: The decoded ones changed.
+        runs_dirty: Likewise.
     """
 
-    __slots__ = ("_aggregates", "_aggregates_dirty", "_runs", "_runs_dirty", "state", "stored", "wake")
+    __slots__ = (
+        "aggregates", "aggregates_dirty", "has_runs", "runs", "runs_dirty", "state", "stored",
+        "wake",
+    )  # fmt: skip
 
     def __init__(self, state: Subject, *, stored: bool) -> None:
         self.state = state
         self.stored = stored
         self.wake = state.wake_at()
-        self._aggregates: State | None = None
-        self._aggregates_dirty = False
-        self._runs: Runs | None = None
-        self._runs_dirty = False
-
-    @property
-    def has_runs(self) -> bool:
-        """Whether any rule is under way."""
-        return bool(self.state.runs if self._runs is None else self._runs)
+        self.aggregates: State | None = None
+        self.aggregates_dirty = False
+        self.runs: Runs | None = None
+        self.runs_dirty = False
+        self.has_runs = bool(state.runs)
 
     @property
     def empty(self) -> bool:
@@ -59,49 +66,46 @@ class Resident:
         state = self.state
         return not (
             state.hashes or state.buffer or state.limits or self.has_runs
-            or (state.aggregates if self._aggregates is None else self._aggregates)
+            or (state.aggregates if self.aggregates is None else self.aggregates)
         )  # fmt: skip
 
     def aggregates_of(self, program: Program) -> State:
-        """Give the decoded aggregates for reading."""
-        found = self._aggregates
+        """Give the decoded aggregates."""
+        found = self.aggregates
         if found is None:
-            found = self._aggregates = program.plan.decode(self.state.aggregates)
+            found = self.aggregates = program.plan.decode(self.state.aggregates)
         return found
-
-    def observe(self, program: Program, event: Event) -> None:
-        """Give an event to the aggregates."""
-        program.plan.update(self.aggregates_of(program), event)
-        self._aggregates_dirty = True
 
     def runs_of(self, program: Program) -> Runs:
-        """Give the decoded runs for writing."""
-        found = self._runs
+        """Give the decoded runs."""
+        found = self.runs
         if found is None:
-            found = self._runs = program.machine.decode(self.state.runs)
-        self._runs_dirty = True
+            found = self.runs = program.machine.decode(self.state.runs)
         return found
 
-    def deadline_of(self, program: Program) -> int:
-        """When the runs want to be woken, ms, `NEVER` if they do not."""
-        deadline = program.machine.next_deadline(self.runs_of(program))
-        return NEVER if deadline is None else deadline
+    def runs_changed(self, program: Program) -> None:
+        """Note what the machine has done to the runs."""
+        self.runs_dirty = True
+        runs = self.runs_of(program)
+        self.has_runs = bool(runs)
+        deadline = program.machine.next_deadline(runs) if self.has_runs else None
+        self.state.deadline = NEVER if deadline is None else deadline
 
     def clear(self) -> None:
         """Forget everything but the partition."""
         self.state = Subject(partition=self.state.partition)
-        self._aggregates = self._runs = None
-        self._aggregates_dirty = self._runs_dirty = False
+        self.aggregates = self.runs = None
+        self.aggregates_dirty = self.runs_dirty = self.has_runs = False
 
     def pack(self, program: Program) -> bytes:
         """Give the blob; only sections that changed are encoded."""
         state = self.state
-        if self._aggregates_dirty and self._aggregates is not None:
-            state.aggregates = program.plan.encode(self._aggregates)
-            self._aggregates_dirty = False
-        if self._runs_dirty and self._runs is not None:
-            state.runs = program.machine.encode(self._runs)
-            self._runs_dirty = False
+        if self.aggregates_dirty and self.aggregates is not None:
+            state.aggregates = program.plan.encode(self.aggregates)
+            self.aggregates_dirty = False
+        if self.runs_dirty and self.runs is not None:
+            state.runs = program.machine.encode(self.runs)
+            self.runs_dirty = False
         return encode_subject(state)
 
 
@@ -136,7 +140,7 @@ class Residents:
             if found.state.revision != program.revision:
                 found.state.revision = program.revision
                 if found.has_runs:
-                    found.state.deadline = found.deadline_of(program)
+                    found.runs_changed(program)
                     found.wake = found.state.wake_at()
         self._found[subject] = found
         return found

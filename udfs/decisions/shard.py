@@ -126,15 +126,9 @@ class ShardSettings(msgspec.Struct, frozen=True, kw_only=True):
     topics: Topics = Topics()
 
 
-class Arrival(msgspec.Struct, gc=False):
-    """One event of a batch, decoded, with the firing clock before and after it."""
-
-    event: Event
-    before: int
-    after: int
-    partition: int
-    offset: int
-    raw: bytes
+Arrival = tuple[Event, int, int, int, int, bytes]
+"""One event of a batch: decoded, the firing clock before and after it, partition, offset, bytes.
+A plain tuple, because one is made for every event."""
 
 
 class Shard:
@@ -160,6 +154,8 @@ class Shard:
         self._heard: dict[int, int] = {}
         self._header = _decode_header(store.header())
         self._counts = self._header.counts
+        self._reorder = settings.reorder
+        self._dedupe_window_ms = settings.dedupe_window_ms
         for name in COUNTS:
             self._counts.setdefault(name, 0)
         self._wheel = Wheel(store.chunks)
@@ -175,6 +171,10 @@ class Shard:
             self._settings.dedupe_window_ms, self._settings.subject_ttl_ms
         )
         self._decider = Decider(program, self._counts)
+        self._update = program.plan.update
+        self._plan_types = program.plan.event_types
+        self._rule_types = program.machine.event_types
+        self._flows_by_type = program.flows_by_type
 
     def switch(self, program: Program) -> None:
         """Take another program from the next batch on; state moves over as it is touched."""
@@ -268,50 +268,46 @@ class Shard:
             if event_time > clock.newest:
                 clock.newest = event_time
             after = clock.newest - out_of_orderness_ms
-            arrival = Arrival(event, before, after, partition, offset, raw)  # type: ignore[arg-type]
+            arrival = (event, before, after, partition, offset, raw)
             items = grouped.get(subject)
             if items is None:
-                grouped[subject] = [arrival]
+                grouped[subject] = [arrival]  # type: ignore[list-item]  # None was refused above
             else:
-                items.append(arrival)
+                items.append(arrival)  # type: ignore[arg-type]
         return grouped
 
     # -- one event --------------------------------------------------------------------------
 
-    def _arrive(
-        self, outlet: Outlet, subject: str, resident: Resident, arrival: Arrival
-    ) -> None:
+    def _arrive(self, outlet: Outlet, subject: str, resident: Resident, arrival: Arrival) -> None:
+        event, before, after, partition, offset, raw = arrival
         state = resident.state
-        event = arrival.event
-        if arrival.partition != state.partition:
+        if partition != state.partition:
             if state.partition >= 0:
                 self._counts["moved"] += 1
-            state.partition = arrival.partition
+            state.partition = partition
             state.armed = NEVER
-        if resident.wake <= arrival.before:
-            self._advance(outlet, subject, resident, arrival.before)
+        if resident.wake <= before:
+            self._advance(outlet, subject, resident, before)
             state = resident.state
-            state.partition = arrival.partition
         event_time = event.event_time
-        now = max(event_time, state.time)
+        now = event_time if event_time > state.time else state.time  # noqa: FURB136 - hot
         admitted = dedupe.admit(
-            state.hashes, state.times, dedupe.hash_id(event.event_id), now,
-            self._settings.dedupe_window_ms,
-        )  # fmt: skip
+            state.hashes, state.times, dedupe.hash_id(event.event_id), now, self._dedupe_window_ms
+        )
         if admitted is None:
             self._counts["doubled"] += 1
             return
         state.hashes, state.times = admitted
-        if event_time < arrival.before:
+        if event_time < before:
             self._counts["late"] += 1
-            resident.observe(self._program, event)
+            self._update(resident.aggregates_of(self._program), event)
+            resident.aggregates_dirty = True
             state.newest = max(state.newest, event_time)
-            outlet.late(subject, arrival.raw, arrival.partition, arrival.offset, event_time,
-                        arrival.before)  # fmt: skip
+            outlet.late(subject, raw, partition, offset, event_time, before)
             return
-        if self._settings.reorder:
-            _hold(state.buffer, event, arrival)
-            self._release(outlet, subject, resident, arrival.after)
+        if self._reorder:
+            _hold(state.buffer, event, partition, offset)
+            self._release(outlet, subject, resident, after)
         else:
             self._apply(outlet, subject, resident, event, now)
 
@@ -324,18 +320,26 @@ class Shard:
             self._due(outlet, subject, resident, now)
         self._counts["applied"] += 1
         state.time = now
-        state.newest = max(state.newest, event.event_time)
-        program = self._program
+        if event.event_time > state.newest:
+            state.newest = event.event_time
         kind = event.event_type
-        plan_types = program.plan.event_types
-        if plan_types is None or kind in plan_types:
-            resident.observe(program, event)
-        machine = program.machine
+        types = self._plan_types
+        if types is None or kind in types:
+            aggregates = resident.aggregates
+            if aggregates is None:
+                aggregates = resident.aggregates_of(self._program)
+            self._update(aggregates, event)
+            resident.aggregates_dirty = True
+        types = self._rule_types
         matches = None
-        if resident.has_runs or machine.event_types is None or kind in machine.event_types:
-            matches = machine.advance(resident.runs_of(program), subject, event, now)
-            state.deadline = resident.deadline_of(program)
-        flows = program.flows_by_type.get(kind)
+        if resident.has_runs or types is None or kind in types:
+            runs = resident.runs
+            if runs is None:
+                runs = resident.runs_of(self._program)
+            matches = self._program.machine.advance(runs, subject, event, now)
+            if runs.dirty:
+                resident.runs_changed(self._program)
+        flows = self._flows_by_type.get(kind)
         if flows is not None:
             self._decider.on_event(outlet, subject, resident, event, now, flows, self.killed)
         if matches:
@@ -350,7 +354,7 @@ class Shard:
             return False
         program = self._program
         matches = program.machine.due(resident.runs_of(program), subject, clock)
-        state.deadline = resident.deadline_of(program)
+        resident.runs_changed(program)
         for match in matches:
             state.time = max(state.time, match.at)
         if matches:
@@ -397,18 +401,22 @@ class Shard:
     def _keep(self, subject: str, resident: Resident) -> None:
         """Write a subject back and see to it that it is woken in time."""
         state = resident.state
-        if resident.empty:
+        if not state.hashes and resident.empty:
             self._residents.drop(subject)
             return
-        program = self._program
-        state.expiry = max(state.time, state.newest) + self._retention_ms
+        last = state.time if state.time > state.newest else state.newest  # noqa: FURB136 - hot
+        state.expiry = wake = last + self._retention_ms
         if state.deadline != NEVER:
-            state.expiry = max(state.expiry, state.deadline + 1)
-        resident.wake = wake = state.wake_at()
+            if state.deadline >= wake:
+                state.expiry = state.deadline + 1
+            wake = state.deadline
+        if state.buffer:
+            wake = min(wake, state.buffer[0].event_time)
+        resident.wake = wake
         if wake < state.armed:
             clock = self._header.clocks[state.partition].newest - self._settings.out_of_orderness_ms
             state.armed = self._wheel.arm(state.partition, subject, wake, clock)
-        self._residents.save(subject, resident, program)
+        self._residents.save(subject, resident, self._program)
 
     # -- the timer --------------------------------------------------------------------------
 
@@ -501,13 +509,13 @@ def _nothing_killed(_flow: str, _rule: str | None) -> bool:
     return False
 
 
-def _hold(buffer: list[Held], event: Event, arrival: Arrival) -> None:
+def _hold(buffer: list[Held], event: Event, partition: int, offset: int) -> None:
     """File an event behind all that are not newer."""
     at = len(buffer)
     event_time = event.event_time
     while at and buffer[at - 1].event_time > event_time:
         at -= 1
-    buffer.insert(at, Held(event_time, arrival.partition, arrival.offset, to_msgpack(event)))
+    buffer.insert(at, Held(event_time, partition, offset, to_msgpack(event)))
 
 
 def _wrong_key(key: bytes | None, subject: str, field: str) -> InvalidEvent:

@@ -175,10 +175,30 @@ class Machine:
             codec.open_runs(runs, self._by_hash)
         if runs.buckets:
             touched = [number for number in runs.buckets if number in woken]
-        if not starts and not touched and not runs.queues:
+        asked: dict[int, bool] = {}
+        if not touched and not runs.queues and not self._begins(starts, event, asked):
             return matches
-        matches += self._process(runs, user_id, event, now, (starts, touched, woken))
+        matches += self._process(runs, user_id, event, now, (starts, touched, woken), asked)
         return matches
+
+    def _begins(self, starts: Starts, event: Event, asked: dict[int, bool]) -> bool:
+        """Whether any rule may begin here: asked before anything is prepared for it. HOT.
+
+        Args:
+            starts: Start predicates of the event's type.
+            event: The event.
+            asked: Gets the outcomes, so that no predicate is asked twice.
+        """
+        for number, _ in starts:
+            predicate = self._predicates[number]
+            if predicate.steps_used:
+                return True
+            condition = predicate.condition
+            if condition is None or condition(event, None, None):
+                asked[number] = True
+                return True
+            asked[number] = False
+        return False
 
     def _process(  # noqa: C901 - one pass, because it is hot
         self,
@@ -187,13 +207,15 @@ class Machine:
         event: Event,
         now: int,
         concerned: tuple[Starts, Iterable[int], frozenset[int]],
+        asked: dict[int, bool],
     ) -> list[Match]:
         """Process an event that concerns a start state or a run. HOT."""
         starts, touched, woken = concerned
         turn = Turn(event, Entry(0, now, None, event), self._predicates, self.rules)
+        turn.outcomes = asked
         begun: dict[int, None] = {}
         for predicate, rules in starts:
-            if turn.ask(predicate):
+            if asked[predicate] if predicate in asked else turn.ask(predicate):
                 begun.update(dict.fromkeys(rules))
         if begun and runs.packed is not None:
             codec.open_runs(runs, self._by_hash)

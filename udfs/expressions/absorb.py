@@ -28,6 +28,10 @@ FAILURES = (
 _CHARACTERS_PER_STEP = 16  # scanning text is that much cheaper than a turn of a macro
 
 
+class OutOfStepsError(EvaluationError):
+    """The evaluation took too long; this ends all of it, whatever an operand decides."""
+
+
 def conjunction(*operands: Callable[[], Any]) -> bool:
     """``a && b && …``: false if one is false, else the first error, else true."""
     return _decide(operands, decisive=False)
@@ -44,6 +48,8 @@ def _decide(operands: tuple[Callable[[], Any], ...], *, decisive: bool) -> bool:
         try:
             if check_bool(operand()) is decisive:
                 return decisive
+        except OutOfStepsError:
+            raise
         except FAILURES as error:
             failure = failure or error
     if failure is not None:
@@ -61,7 +67,7 @@ def _elements(budget: Budget, over: Any) -> Any:
 def _spend(budget: Budget, steps: int) -> None:
     budget[0] -= steps
     if budget[0] < 0:
-        raise EvaluationError(f"more than {MAX_STEPS} steps in macros")
+        raise OutOfStepsError(f"more than {MAX_STEPS} steps in macros")
 
 
 def charge(budget: Budget, operand: Any) -> Any:
@@ -89,6 +95,8 @@ def _fold(budget: Budget, over: Any, predicate: Callable[[Any], Any], *, decisiv
         try:
             if check_bool(predicate(element)) is decisive:
                 return decisive
+        except OutOfStepsError:
+            raise
         except FAILURES as error:
             failure = failure or error
     if failure is not None:

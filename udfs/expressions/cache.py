@@ -8,7 +8,7 @@ import sys
 
 import msgspec
 
-from udfs.expressions.names import Names  # noqa: TC001 - msgspec reads the annotation
+from udfs.expressions.names import Names
 
 FORMAT = 1
 """Rises with every change of the generated code or of the helpers' names."""

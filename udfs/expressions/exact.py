@@ -91,7 +91,7 @@ def exact(term: Term, *, in_macro: bool = False) -> str:  # noqa: C901, PLR0911 
         case Variable("step", name):
             return f"step(s, {name!r})"
         case Variable(_, name):
-            return f"value(v, {name!r})"
+            return f"given(v, {name!r})"
         case Get(operand, name):
             return f"select({exact(operand, in_macro=in_macro)}, {name!r})"
         case Has(operand, name):

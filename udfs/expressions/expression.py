@@ -28,27 +28,27 @@ Values: TypeAlias = Mapping[str, Any] | None
 
 _TEMPLATE = """\
 def make(settle, {patterns}):
-    def value(e, s, v):
+    def run_value(e, s, v):
         {budget}
         try:
             return {fast}
         except FAILURES:
             pass
         try:
-            return precise(e, s, v)
+            return run_exact(e, s, v)
         except FAILURES as error:
             fail(error)
-    def test(e, s, v):
+    def run_test(e, s, v):
         {budget}
         try:
             {test}
         except FAILURES:
             pass
         return settle(e, s, v)
-    def precise(e, s, v):
+    def run_exact(e, s, v):
         {budget}
         return {exact}
-    return value, test, precise
+    return run_value, run_test, run_exact
 """
 _BUDGET = f"b = [{MAX_STEPS}]"
 _TEST_ANY = """t = {fast}
@@ -86,7 +86,7 @@ def _runtime() -> dict[str, Any]:
     found = {name: vars(module)[name] for module in modules for name in wanted & {*vars(module)}}
     found["contains"] = values.contains
     plain = {"int": int, "float": float, "str": str, "bytes": bytes, "bool": bool, "len": len}
-    own = {"no": _no, "fail": _fail, "step": _step, "value": _value}
+    own = {"no": _no, "fail": _fail, "step": _step, "given": _value}
     infinite = {"nan": float("nan"), "inf": float("inf"), "list": list, "dict": dict}
     return {**found, **plain, **own, **infinite, "__builtins__": {}}
 

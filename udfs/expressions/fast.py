@@ -198,7 +198,8 @@ class Fast:
         return Piece(f"(not {self.condition(term.args[0])})", "bool")
 
     def _dyn(self, term: Apply) -> Piece:
-        return Piece(self.term(term.args[0]).code)
+        # A name, because Python warns of literals in odd places, as in `1.0["k"]`.
+        return Piece(f"({self._temporary()} := {self.term(term.args[0]).code})")
 
     def _choice(self, term: Apply) -> Piece:
         condition = self.condition(term.args[0])

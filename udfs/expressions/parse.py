@@ -100,7 +100,12 @@ def _before_parsing(text: Any, names: Names, where: str) -> Iterator[Fault]:
         cure = "write valid Unicode"
         yield Fault(f"{where}:1:{error.start + 1}", "the text holds half a surrogate pair", cure)
         return
-    if size > MAX_TEXT_BYTES:
+    if "\0" in text:  # the library would read up to there only
+        place = text.index("\0") + 1
+        yield Fault(
+            f"{where}:1:{place}", "the text holds a NUL character", "write \\x00 in a literal"
+        )
+    elif size > MAX_TEXT_BYTES:
         problem = f"{size} bytes of text, at most {MAX_TEXT_BYTES} are allowed"
         yield Fault(f"{where}:1:1", problem, "split it, or use a script")
     elif not text.strip():

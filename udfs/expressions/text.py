@@ -162,7 +162,8 @@ def pattern_of(pattern: str) -> Any:
     try:
         return re2.compile(pattern, options)
     except re2.error as error:
-        raise EvaluationError(f"no RE2 pattern: {error}") from None
+        reason = b"".join(error.args).decode(errors="replace")
+        raise EvaluationError(f"no RE2 pattern: {reason}") from None
 
 
 _cached_pattern = functools.lru_cache(maxsize=MAX_PATTERNS)(pattern_of)

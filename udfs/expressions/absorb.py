@@ -15,10 +15,10 @@ Budget: TypeAlias = list[int]
 """One number: the steps that an evaluation has left."""
 
 FAILURES = (
+    LookupError,  # first, for it is the most frequent: a missing key
     EvaluationError,
     ArithmeticError,
     AttributeError,
-    LookupError,
     RecursionError,
     TypeError,
     ValueError,
@@ -57,10 +57,20 @@ def _decide(operands: tuple[Callable[[], Any], ...], *, decisive: bool) -> bool:
     return not decisive
 
 
-def _elements(budget: Budget, over: Any) -> Any:
+def turns(budget: Budget, over: Any, cost: int) -> Any:
+    """The elements that a macro visits, paid for; of a map the keys.
+
+    Args:
+        budget: What is left.
+        over: The list or map.
+        cost: Steps of one turn.
+
+    Returns:
+        The list or map.
+    """
     if over.__class__ not in (list, tuple, dict):
         refuse("a macro", over)
-    _spend(budget, len(over))
+    _spend(budget, len(over) * cost)
     return over
 
 
@@ -79,19 +89,19 @@ def charge(budget: Budget, operand: Any) -> Any:
     return operand
 
 
-def for_all(budget: Budget, over: Any, predicate: Callable[[Any], Any]) -> bool:
-    """``list.all(x, p)``."""
-    return _fold(budget, over, predicate, decisive=False)
+def for_all(over: Any, predicate: Callable[[Any], Any]) -> bool:
+    """``list.all(x, p)``; ``over`` comes from `turns`."""
+    return _fold(over, predicate, decisive=False)
 
 
-def exists(budget: Budget, over: Any, predicate: Callable[[Any], Any]) -> bool:
+def exists(over: Any, predicate: Callable[[Any], Any]) -> bool:
     """``list.exists(x, p)``."""
-    return _fold(budget, over, predicate, decisive=True)
+    return _fold(over, predicate, decisive=True)
 
 
-def _fold(budget: Budget, over: Any, predicate: Callable[[Any], Any], *, decisive: bool) -> bool:
+def _fold(over: Any, predicate: Callable[[Any], Any], *, decisive: bool) -> bool:
     failure: Exception | None = None
-    for element in _elements(budget, over):
+    for element in over:
         try:
             if check_bool(predicate(element)) is decisive:
                 return decisive
@@ -104,19 +114,17 @@ def _fold(budget: Budget, over: Any, predicate: Callable[[Any], Any], *, decisiv
     return not decisive
 
 
-def exists_one(budget: Budget, over: Any, predicate: Callable[[Any], Any]) -> bool:
+def exists_one(over: Any, predicate: Callable[[Any], Any]) -> bool:
     """``list.exists_one(x, p)``: errors are not absorbed."""
-    return sum(check_bool(predicate(element)) for element in _elements(budget, over)) == 1
+    return sum(check_bool(predicate(element)) for element in over) == 1
 
 
 def transform(
-    budget: Budget,
     over: Any,
     make: Callable[[Any], Any],
     predicate: Callable[[Any], Any] | None = None,
 ) -> list[Any]:
     """``list.map(x, t)``, ``list.map(x, p, t)`` and ``list.filter(x, p)``."""
-    elements = _elements(budget, over)
     if predicate is None:
-        return [make(element) for element in elements]
-    return [make(element) for element in elements if check_bool(predicate(element))]
+        return [make(element) for element in over]
+    return [make(element) for element in over if check_bool(predicate(element))]

@@ -68,6 +68,8 @@ WALKING = frozenset(
 )
 """What takes time in proportion to its operands: counted inside macros."""
 
+_TERMS_PER_STEP = 8  # as many as take about 0.2 µs
+
 
 def literal(term: Literal) -> str:
     """A constant as Python source."""
@@ -106,14 +108,31 @@ def exact(term: Term, *, in_macro: bool = False) -> str:  # noqa: C901, PLR0911 
             return _apply(term, in_macro=in_macro)
 
 
+def turn_cost(term: Macro) -> int:
+    """Steps of one turn of a macro: more for a long body, so that the time is bounded."""
+    return 1 + sum(_terms(body) for body in (term.make, term.predicate)) // _TERMS_PER_STEP
+
+
+def _terms(term: Term | None) -> int:
+    match term:
+        case None | Literal() | Local() | Variable():
+            return 1
+        case Get(operand) | Has(operand):
+            return 1 + _terms(operand)
+        case Macro():
+            return sum(map(_terms, (term.over, term.make, term.predicate)))
+        case Items(parts) | Entries(parts) | Apply(_, parts):
+            return 1 + sum(map(_terms, parts))
+
+
 def _macro(term: Macro, *, in_macro: bool) -> str:
-    over = exact(term.over, in_macro=in_macro)
+    over = f"turns(b, {exact(term.over, in_macro=in_macro)}, {turn_cost(term)})"
     bodies = [
         f"lambda x{term.local}: {exact(body, in_macro=True)}"
         for body in (term.make, term.predicate)
         if body is not None
     ]
-    return f"{MACROS[term.name]}(b, {', '.join((over, *bodies))})"
+    return f"{MACROS[term.name]}({', '.join((over, *bodies))})"
 
 
 def _apply(term: Apply, *, in_macro: bool) -> str:

@@ -81,7 +81,16 @@ def _runtime() -> dict[str, Any]:
     """All that generated code can reach: no builtins."""
     modules = (values, arithmetic, text, absorb)
     wanted = {*HELPERS.values(), *MACROS.values()}
-    wanted |= {"select", "has", "make_map", "check_bool", "conjunction", "disjunction", "charge"}
+    wanted |= {
+        "select",
+        "has",
+        "make_map",
+        "check_bool",
+        "conjunction",
+        "disjunction",
+        "charge",
+        "turns",
+    }
     wanted |= {"MIN_INT", "MAX_INT", "FAILURES"}
     found = {name: vars(module)[name] for module in modules for name in wanted & {*vars(module)}}
     found["contains"] = values.contains

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from udfs.expressions.exact import HELPERS, MACROS, WALKING, literal
+from udfs.expressions.exact import HELPERS, MACROS, WALKING, literal, turn_cost
 from udfs.expressions.names import EVENT_FIELDS, OPTIONAL_FIELDS
 from udfs.expressions.resolve import (
     Apply,
@@ -168,7 +168,7 @@ class Fast:
         element = over.element if over.kind == "list" else "dyn"
         self._locals[term.local] = "string" if over.kind == "map" else element
         self._macros += 1
-        codes = [over.code]
+        codes = [f"turns(b, {over.code}, {turn_cost(term)})"]
         made = Piece("", "bool")
         if term.make is not None:
             made = self.term(term.make)
@@ -176,7 +176,7 @@ class Fast:
         if term.predicate is not None:
             codes.append(f"lambda x{term.local}: {self.condition(term.predicate)}")
         self._macros -= 1
-        code = f"{MACROS[term.name]}(b, {', '.join(codes)})"
+        code = f"{MACROS[term.name]}({', '.join(codes)})"
         return Piece(code, "list", made.kind) if term.name == "map" else Piece(code, "bool")
 
     def _helper(self, term: Apply) -> Piece:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 MAX_TEXT_BYTES = 4096
-"""Longer logic is a script or several rules; a text of this size compiles in some 20 ms."""
+"""Longer logic is a script or several rules; a text of this size may take 0.1 s to compile."""
 
 MAX_DEPTH = 32
 """Nesting. The CEL parser's own limit, and what keeps the generated code far from the
@@ -14,7 +14,7 @@ MAX_ELEMENTS = 500
 
 MAX_STEPS = 100_000
 """Work of one evaluation: elements visited by macros, plus the sizes of what is handled
-inside them. About 20 ms, after which the evaluation is an error and not a standstill."""
+inside them. Some 20 ms, after which the evaluation is an error and not a standstill."""
 
 MAX_PATTERNS = 256
 """Compiled regular expressions that are kept of patterns which come from data."""

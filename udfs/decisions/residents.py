@@ -21,8 +21,8 @@ class Blobs(Protocol):
     def get(self, subject: str) -> bytes | None:
         """Give a blob, or None."""
 
-    def put(self, subject: str, blob: bytes) -> None:
-        """Write a blob."""
+    def put_all(self, blobs: dict[str, bytes]) -> None:
+        """Write blobs; one crossing into the JVM for all of them."""
 
     def remove(self, subject: str) -> None:
         """Forget a blob."""
@@ -97,8 +97,8 @@ class Resident:
         self.aggregates = self.runs = None
         self.aggregates_dirty = self.runs_dirty = self.has_runs = False
 
-    def pack(self, program: Program) -> bytes:
-        """Give the blob; only sections that changed are encoded."""
+    def pack(self, program: Program) -> None:
+        """Encode the sections that changed."""
         state = self.state
         if self.aggregates_dirty and self.aggregates is not None:
             state.aggregates = program.plan.encode(self.aggregates)
@@ -106,7 +106,6 @@ class Resident:
         if self.runs_dirty and self.runs is not None:
             state.runs = program.machine.encode(self.runs)
             self.runs_dirty = False
-        return encode_subject(state)
 
 
 class Residents:
@@ -121,6 +120,7 @@ class Residents:
         self._store = store
         self._most = most
         self._found: OrderedDict[str, Resident] = OrderedDict()
+        self._unwritten: dict[str, bytes] = {}
 
     def load(self, subject: str, program: Program) -> Resident:
         """Give a subject, a new one if it was never seen.
@@ -146,18 +146,29 @@ class Residents:
         return found
 
     def save(self, subject: str, resident: Resident, program: Program) -> None:
-        """Write a subject back."""
-        resident.state.revision = program.revision
-        self._store.put(subject, resident.pack(program))
+        """Note a subject for writing; `flush` writes."""
+        state = resident.state
+        state.revision = program.revision
+        if resident.aggregates_dirty or resident.runs_dirty:
+            resident.pack(program)
+        self._unwritten[subject] = encode_subject(state)
         resident.stored = True
-        while len(self._found) > self._most:
-            self._found.popitem(last=False)
 
     def drop(self, subject: str) -> None:
         """Forget a subject, in memory and in the store."""
         resident = self._found.pop(subject, None)
+        self._unwritten.pop(subject, None)
         if resident is not None and resident.stored:
             self._store.remove(subject)
+
+    def flush(self) -> None:
+        """Write what was saved since the last flush, then forget the longest unused."""
+        if self._unwritten:
+            self._store.put_all(self._unwritten)
+            self._unwritten = {}
+        found = self._found
+        while len(found) > self._most:
+            found.popitem(last=False)
 
     def clear(self) -> None:
         """Drop what is decoded; the store keeps all."""

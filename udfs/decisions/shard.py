@@ -88,8 +88,8 @@ class ShardStore(Protocol):
     def get(self, subject: str) -> bytes | None:
         """Give a subject's blob, or None."""
 
-    def put(self, subject: str, blob: bytes) -> None:
-        """Write a subject's blob."""
+    def put_all(self, blobs: dict[str, bytes]) -> None:
+        """Write the blobs of several subjects."""
 
     def remove(self, subject: str) -> None:
         """Forget a subject."""
@@ -332,7 +332,7 @@ class Shard:
             resident.aggregates_dirty = True
         types = self._rule_types
         matches = None
-        if resident.has_runs or types is None or kind in types:
+        if types is None or kind in types:
             runs = resident.runs
             if runs is None:
                 runs = resident.runs_of(self._program)
@@ -498,6 +498,7 @@ class Shard:
         return {str(partition): clock.offset for partition, clock in self._header.clocks.items()}
 
     def _save(self) -> None:
+        self._residents.flush()
         self._wheel.flush()
         self._save_header()
 

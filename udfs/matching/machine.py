@@ -176,7 +176,11 @@ class Machine:
         if runs.buckets:
             touched = [number for number in runs.buckets if number in woken]
         asked: dict[int, bool] = {}
-        if not touched and not runs.queues and not self._begins(starts, event, asked):
+        if (
+            not touched
+            and not any(queues.woken_by(woken) for queues in runs.queues.values())
+            and not self._begins(starts, event, asked)
+        ):
             return matches
         matches += self._process(runs, user_id, event, now, (starts, touched, woken), asked)
         return matches

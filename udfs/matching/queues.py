@@ -42,7 +42,7 @@ def step(
         Partial matches dropped because there were too many.
     """
     queues = runs.queues.get(rule.index) or Queues([Place(NEVER, None, None)], [])
-    if not begins and not any(p.state and p.state.wake in woken for p in queues.partial):
+    if not begins and not queues.woken_by(woken):
         return 0
     partial: list[Place] = []
     complete: list[Place] = []

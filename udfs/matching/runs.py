@@ -90,6 +90,16 @@ class Queues(msgspec.Struct):
 
     partial: list[Place]
     held: list[Place]
+    wakes: frozenset[int] | None = None
+    """What wakes the runs, None until asked; runs that were pruned since may be in it."""
+
+    def woken_by(self, woken: frozenset[int]) -> bool:
+        """Whether any of the runs is concerned. HOT."""
+        wakes = self.wakes
+        if wakes is None:
+            states = [place.state for place in self.partial if place.state is not None]
+            wakes = self.wakes = frozenset(state.wake for state in states)
+        return not wakes.isdisjoint(woken)
 
 
 class Packed(msgspec.Struct, array_like=True, gc=False, eq=False):

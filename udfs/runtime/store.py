@@ -70,9 +70,9 @@ class FlinkStore:
         found: bytes | None = self._subjects.get(subject)
         return found
 
-    def put(self, subject: str, blob: bytes) -> None:
-        """Write a subject's blob."""
-        self._subjects.put(subject, blob)
+    def put_all(self, blobs: dict[str, bytes]) -> None:
+        """Write the blobs of several subjects."""
+        self._subjects.put_all(blobs)
 
     def remove(self, subject: str) -> None:
         """Forget a subject."""

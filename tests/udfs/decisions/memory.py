@@ -48,9 +48,9 @@ class MemoryStore:
         """Give a subject."""
         return self.subjects.get(subject)
 
-    def put(self, subject: str, blob: bytes) -> None:
-        """Write a subject."""
-        self.subjects[subject] = bytes(blob)
+    def put_all(self, blobs: dict[str, bytes]) -> None:
+        """Write subjects."""
+        self.subjects.update(blobs)
 
     def remove(self, subject: str) -> None:
         """Forget a subject."""

@@ -51,9 +51,12 @@ def _decide(operands: tuple[Callable[[], Any], ...], *, decisive: bool) -> bool:
         except OutOfStepsError:
             raise
         except FAILURES as error:
-            failure = failure or error
+            failure = failure or error.with_traceback(None)  # or frame and error keep each other
     if failure is not None:
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure
     return not decisive
 
 
@@ -108,9 +111,12 @@ def _fold(over: Any, predicate: Callable[[Any], Any], *, decisive: bool) -> bool
         except OutOfStepsError:
             raise
         except FAILURES as error:
-            failure = failure or error
+            failure = failure or error.with_traceback(None)  # or frame and error keep each other
     if failure is not None:
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure
     return not decisive
 
 

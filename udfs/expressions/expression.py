@@ -196,6 +196,7 @@ def compile_expression(
         ExpressionInvalid: The text does not parse, mentions unknown names, cannot have the
             types it needs, or exceeds a limit; with all faults and their places.
 
+    >>> from udfs.expressions import Names
     >>> adult = compile_expression("age >= 18", Names(event=False, values=("age",)))
     >>> adult.test(None, None, {"age": 20})
     True

@@ -21,7 +21,7 @@ from udfs.decisions.decider import Decider
 from udfs.decisions.program import Program
 from udfs.decisions.records import Outlet, Record, Topics
 from udfs.decisions.residents import Resident, Residents
-from udfs.decisions.subject import NEVER, Held
+from udfs.decisions.subject import NEVER, Held, Subject
 from udfs.decisions.wheel import ChunkStore, Wheel
 from udfs.errors import InvalidEvent, StateIncompatible
 from udfs.events import dedupe
@@ -286,7 +286,12 @@ class Shard:
                 self._counts["moved"] += 1
             state.partition = partition
             state.armed = NEVER
-        if resident.wake <= before:
+        if (
+            resident.wake <= before
+            # What came into being in this batch; both matter to a late event alone.
+            or state.deadline <= before
+            or (state.buffer and state.buffer[0].event_time <= before)
+        ):
             self._advance(outlet, subject, resident, before)
             state = resident.state
         event_time = event.event_time
@@ -379,10 +384,17 @@ class Shard:
         """Do all that a subject's clock has made due; True if anything was decided upon."""
         fired = self._release(outlet, subject, resident, clock)
         fired = self._due(outlet, subject, resident, clock) or fired
-        if resident.state.expiry <= clock and not resident.state.buffer:
+        state = resident.state
+        # What is stored may be older than what this batch has done.
+        state.expiry = self._expiry(state)
+        if state.expiry <= clock and not state.buffer:
             resident.clear()
         resident.wake = resident.state.wake_at()
         return fired
+
+    def _expiry(self, state: Subject) -> int:
+        expiry = max(state.time, state.newest) + self._retention_ms
+        return expiry if state.deadline == NEVER else max(expiry, state.deadline + 1)
 
     def _fire(self, outlet: Outlet, partition: int, clock: int) -> bool:
         """Wake everybody in a partition whose time has come."""

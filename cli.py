@@ -36,6 +36,11 @@ COMMANDS = (
     Command("up", "stack.commands:up", "Start Kafka, Flink and the config server, or join them."),
     Command("stop", "stack.commands:stop", "Stop what 'up' started, and nothing else."),
     Command("status", "stack.commands:status", "Show what runs, with pids, addresses and logs."),
+    Command("submit", "stack.submit:submit", "Submit a job to the local stack."),
+    Command("read", "stack.read:read", "Print records of a topic of the local stack."),
+    Command("traffic", "stack.demo.command:send_traffic", "Send simulated events to a topic."),
+    Command("demo", "stack.demo.command:demo", "Show the whole system at work."),
+    Command("settings", "stack.submit:settings", "Print the settings of jobs/decide as Markdown."),
     Command("config", "configs.cli:app", "Publish, show and check configs."),
 )
 

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from configs import manifest, objects, pack
+from configs.assemble import assemble
 from configs.kill import Kill, parse_kill
 from configs.manifest import Resolved
 from configs.publish import Publisher
@@ -31,6 +32,14 @@ App = Annotated[str, typer.Option(envvar="APP_ID", help="Apollo appId.")]
 Cluster = Annotated[str, typer.Option(envvar="APOLLO_CLUSTER", help="Apollo cluster.")]
 Operator = Annotated[str, typer.Option(help="Who publishes; an Apollo user.")]
 Namespace = Annotated[str, typer.Option(help="Namespace, with its suffix.")]
+Source = Annotated[
+    Path,
+    typer.Argument(
+        exists=True,
+        help="The text; or a folder with rules.json, aggregates.json and flows.json, which become "
+        "a manifest of the next revision.",
+    ),
+]
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The text.")]
 
 
@@ -61,8 +70,17 @@ def check(context: typer.Context, file: File) -> None:
 
 def publish(
     context: typer.Context,
-    file: File,
+    source: Source,
     *,
+    replace: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="One rule, aggregate or flow, in place of the one of the same name; "
+            "repeatable.",
+        ),
+    ] = None,
     namespace: Namespace = MANIFEST,
     server: Server = LOCAL,
     app_id: App = "millrace",
@@ -75,8 +93,14 @@ def publish(
     ] = None,
     force: Annotated[bool, typer.Option(help="Publish although it is wrong.")] = False,
 ) -> None:
-    """Publish a text, after a check if it is a manifest or the kill switch."""
-    text = _read(file)
+    """Publish a text or a folder, after a check if it is a manifest or the kill switch."""
+    publisher = Publisher(server, app_id, cluster, operator)
+    if source.is_dir():
+        text = assemble(source, next_revision(publisher, namespace), replace or ())
+    elif replace:
+        raise MillraceError(f"--replace goes with a folder, {source} is a file: edit the file")
+    else:
+        text = _read(source)
     if not force:
         if namespace == MANIFEST:
             examine(text, context.obj)
@@ -84,8 +108,9 @@ def publish(
             parse_kill(text)
     if object_store is not None:
         text = pack.pack(text, objects.ObjectStore(object_store))
-    publisher = Publisher(server, app_id, cluster, operator)
-    _say(f"{namespace}: release {publisher.publish(namespace, text, comment)}")
+    release = publisher.publish(namespace, text, comment)
+    revision = f"revision {manifest.revision_of(text)}, " if namespace == MANIFEST else ""
+    _say(f"{namespace}: {revision}release {release}")
 
 
 def show(
@@ -143,6 +168,24 @@ def examine(text: str, compile_: Compile | None = None) -> Resolved:
     if faults:
         raise ConfigInvalid(faults)
     return resolved
+
+
+def next_revision(publisher: Publisher, namespace: str = MANIFEST) -> int:
+    """The revision that may be published next: 1, or one more than what is there.
+
+    Raises:
+        MillraceError: What is published is no manifest.
+    """
+    current = publisher.current(namespace)
+    if current is None or current.text is None:
+        return 1
+    revision = manifest.revision_of(current.text)
+    if revision is None:
+        raise MillraceError(
+            f"what is published in {namespace} is no manifest, so the next revision is unknown: "
+            "publish a manifest with a revision as a file"
+        )
+    return revision + 1
 
 
 def stopped(publisher: Publisher) -> Kill:

@@ -144,6 +144,16 @@ def resolve(text: str, fetch: Fetch, supported: frozenset[str] = SUPPORTED) -> R
     return Resolved.of(value["revision"], value.get("activate_at"), **parts)
 
 
+def revision_of(text: str) -> int | None:
+    """The revision that a manifest's text names, right or wrong otherwise; None if none."""
+    try:
+        value, _ = strict_json.scan(text)
+    except ConfigInvalid:
+        return None
+    revision = value.get("revision") if isinstance(value, dict) else None
+    return revision if _is_integer(revision) else None
+
+
 def check(value: Any) -> list[Fault]:
     """Compare a parsed manifest with the schema; blobs are not read.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from configs import manifest, strict_json
+from configs import manifest
 from configs.client import Failed, Idle, Loaded
 from configs.kill import Kill, parse_kill
 from configs.rollout import (
@@ -215,7 +215,7 @@ class Watcher:
                 return
             # An absent blob may be there when the same text is published again.
             self._refused = None if absent else pending.fingerprint
-            self._refuse(_revision(pending.text), error.faults)
+            self._refuse(manifest.revision_of(pending.text), error.faults)
         else:
             self._refused = None
             self._candidate = candidate
@@ -302,16 +302,6 @@ def _text(loaded: Loaded) -> str:
         cure = "publish the text under the key content, in a namespace of format json"
         raise ConfigInvalid([Fault("$", f"{loaded.namespace} has no key content", cure)])
     return loaded.text
-
-
-def _revision(text: str) -> int | None:
-    """The revision of a refused manifest, if it has one."""
-    try:
-        value, _ = strict_json.scan(text)
-    except ConfigInvalid:
-        return None
-    revision = value.get("revision") if isinstance(value, dict) else None
-    return revision if isinstance(revision, int) and not isinstance(revision, bool) else None
 
 
 def _identity(rollout: Rollout) -> tuple[str | None, str | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import requests
@@ -78,7 +78,12 @@ def create_topics(
 
 
 def submit(
-    stack: Stack, *, savepoint: str | None = None, job: str = "decide", **given: object
+    stack: Stack,
+    *,
+    savepoint: str | None = None,
+    job: str = "decide",
+    arguments: Sequence[str] | None = None,
+    **given: object,
 ) -> str:
     """Submit a job with ``bin/flink run`` and give its id.
 
@@ -86,6 +91,7 @@ def submit(
         stack: Where to.
         savepoint: Start from this one.
         job: Module of `jobs`.
+        arguments: The job's whole command line, in place of `given` and the stack's addresses.
         given: Settings by name, written as on the command line.
 
     Raises:
@@ -95,7 +101,7 @@ def submit(
     restore = ["-s", savepoint] if savepoint else []
     result = stack.flink(
         "run", "-d", *restore, "-py", str(shipped / "jobs" / f"{job}.py"), "-pyfs", str(shipped),
-        *arguments_for(stack, **given),
+        *(arguments_for(stack, **given) if arguments is None else arguments),
     )  # fmt: skip
     found = _JOB_ID.search(result.stdout)
     if found is None:
@@ -164,7 +170,9 @@ def stop_with_savepoint(stack: Stack, job_id: str, timeout_s: float = 120.0) -> 
         if status["status"]["id"] == "COMPLETED":
             operation = status["operation"]
             if "location" not in operation:
-                raise StackError(f"no savepoint: {operation['failure-cause']['stack-trace'][:2000]}")
+                raise StackError(
+                    f"no savepoint: {operation['failure-cause']['stack-trace'][:2000]}"
+                )
             _await_end(stack, job_id, timeout_s)
             return str(operation["location"])
         time.sleep(_POLL_S)

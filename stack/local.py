@@ -102,6 +102,11 @@ class Stack:
             self._supervisor.end(name for name in names if not _is_taskmanager(name))
             return running
 
+    def end(self, names: Sequence[str]) -> None:
+        """End some parts and leave the others."""
+        with self._supervisor.lock():
+            self._supervisor.end(names)
+
     def running(self) -> list[str]:
         """Names of the parts whose process runs."""
         return self._supervisor.running()

@@ -9,11 +9,16 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from stack import Stack, StackSettings
 from stack.ports import free_ports
 from stack.settings import DEFAULT_PORTS, LOCAL
+
+# No test asserts a time: a busy machine is no fault of the code.
+hypothesis.settings.register_profile("millrace", deadline=None)
+hypothesis.settings.load_profile("millrace")
 
 TEST_RUN = LOCAL / "test-run"
 TASKMANAGERS = 2

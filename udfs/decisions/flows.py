@@ -179,7 +179,11 @@ class _Compiler:
         return Flow(
             name=spec["flow"],
             version=spec["version"],
-            events=None if rule is not None else (events,) if isinstance(events, str) else tuple(events),
+            events=None
+            if rule is not None
+            else (events,)
+            if isinstance(events, str)
+            else tuple(events),
             where=where,
             rule=rule,
             on=trigger.get("on", "match"),

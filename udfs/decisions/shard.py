@@ -152,6 +152,7 @@ class Shard:
         self._settings = settings
         self._started_ms = started_ms
         self._heard: dict[int, int] = {}
+        self._fired: dict[int, int] = {}
         self._header = _decode_header(store.header())
         self._counts = self._header.counts
         self._reorder = settings.reorder
@@ -399,6 +400,7 @@ class Shard:
     def _fire(self, outlet: Outlet, partition: int, clock: int) -> bool:
         """Wake everybody in a partition whose time has come."""
         fired = False
+        self._fired[partition] = clock
         for subject in self._wheel.due(partition, clock):
             resident = self._residents.load(subject, self._program)
             state = resident.state
@@ -426,7 +428,11 @@ class Shard:
             wake = min(wake, state.buffer[0].event_time)
         resident.wake = wake
         if wake < state.armed:
-            clock = self._header.clocks[state.partition].newest - self._settings.out_of_orderness_ms
+            newest = self._header.clocks[state.partition].newest
+            # An idle partition was fired further than its events say.
+            clock = max(
+                newest - self._settings.out_of_orderness_ms, self._fired.get(state.partition, 0)
+            )
             state.armed = self._wheel.arm(state.partition, subject, wake, clock)
         self._residents.save(subject, resident, self._program)
 
@@ -493,7 +499,9 @@ class Shard:
         """Record the revision that applies from here on."""
         if self._header.revision != self._program.revision:
             self._header.revision = self._program.revision
-            outlet.control("revision", self.number, self._offsets(), revision=self._program.revision)
+            outlet.control(
+                "revision", self.number, self._offsets(), revision=self._program.revision
+            )
 
     def _tally(self) -> tuple[int, int]:
         return self._counts["in"], self._counts["decisions"]
@@ -539,7 +547,9 @@ def _wrong_key(key: bytes | None, subject: str, field: str) -> InvalidEvent:
     except UnicodeDecodeError as error:
         return InvalidEvent("bad_key", "key", f"{error.reason} at byte {error.start}")
     return InvalidEvent(
-        "foreign_key", "key", f"key {text[:100]!r}, {field} {subject[:100]!r}: produce with the {field}"
+        "foreign_key",
+        "key",
+        f"key {text[:100]!r}, {field} {subject[:100]!r}: produce with the {field}",
     )
 
 
@@ -556,4 +566,3 @@ def _decode_header(blob: bytes | None) -> Header:
             "restore the savepoint with the release that wrote it"
         )
     return header
-

@@ -99,6 +99,9 @@ class Wheel:
         away = deadline - clock
         bits = max(_FINEST_BITS, away.bit_length() - _SPREAD_BITS) if away > 0 else _FINEST_BITS
         start = (deadline >> bits) << bits
+        if start <= clock < deadline:
+            # The bucket has begun already; waking the subject at once would help nobody.
+            bits, start = 0, deadline
         bucket = self._bucket(partition, bits, start)
         if bucket.sequence < 0:
             bucket.sequence = 0

@@ -143,5 +143,3 @@ class _Cache:
         beside = self._path.with_suffix(".new")
         beside.write_bytes(hashlib.sha256(body).digest() + body)
         beside.replace(self._path)
-
-

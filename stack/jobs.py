@@ -59,7 +59,7 @@ def create_topics(
         Names of those that were made.
     """
     names = settings.topics()
-    wanted = {name: 1 for name in names.values()}
+    wanted = dict.fromkeys(names.values(), 1)
     wanted |= dict.fromkeys((names["decisions"], *settings.action_topics), partitions)
     wanted[settings.events_topic] = partitions
     admin = KafkaAdminClient(bootstrap_servers=stack.kafka_bootstrap)

@@ -70,7 +70,7 @@ class Wheel:
         self._buckets: dict[tuple[int, int], dict[int, _Bucket]] = {}
         self._queues: dict[int, list[tuple[int, int]]] = {}
         self._dirty: list[tuple[int, int, int, _Bucket]] = []
-        for key in store.keys():
+        for key in store.keys():  # noqa: SIM118 - a store, not a dict
             partition, bits, start, sequence = (int(part) for part in key.split(":"))
             bucket = self._bucket(partition, bits, start)
             bucket.stored.append(sequence)

@@ -1,4 +1,4 @@
-"""The operator of ``jobs/decide``: batches of a shard and messages of the watcher in, records out."""
+"""The operator of ``jobs/decide``: a shard's batches and the watcher's messages in, records out."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SWITCH_INTERVAL_S: Final = 1e-4
 """Python's default of 5 ms is what a state access waits for when another thread is busy."""
 
 
-class DecideFunction(KeyedBroadcastProcessFunction):  # type: ignore[misc]
+class DecideFunction(KeyedBroadcastProcessFunction):
     """Keyed by the label of a shard; all that it decides is decided by `Shard`.
 
     Args:

@@ -41,6 +41,7 @@ class Message(msgspec.Struct):
 class _Prepared(msgspec.Struct):
     prepare_id: str
     program: Program
+    digest: str
     payload: bytes
 
 
@@ -68,6 +69,7 @@ class Switching:
         self._prepared: _Prepared | None = None
         self._kill = Message("kill")
         self.program = self._compile(shipped, None)
+        self._digest = shipped.digest
 
     def killed(self, flow: str, rule: str | None) -> bool:
         """Tell whether a flow or the rule that triggers it is switched off."""
@@ -85,6 +87,7 @@ class Switching:
             resolved = Resolved.load(payload)
             if resolved.revision > self.program.revision:
                 self.program = self._compile(resolved, None)
+                self._digest = resolved.digest
         kill = get(KILLED)
         if kill is not None:
             self._kill = msgspec.json.decode(kill, type=Message)
@@ -117,16 +120,19 @@ class Switching:
     def _prepare(self, message: Message, now_ms: int) -> Record:
         payload = base64.b64decode(message.payload)
         faults: tuple[Fault, ...] = ()
-        if message.revision == self.program.revision:
-            self._prepared = _Prepared(message.prepare_id, self.program, payload)
-        else:
-            try:
+        self._prepared = None
+        try:
+            resolved = Resolved.load(payload)
+            if (resolved.revision, resolved.digest) == (self.program.revision, self._digest):
+                program = self.program  # runs already, as after a restart of the watcher
+            elif resolved.revision <= self.program.revision:
+                raise ConfigInvalid([_not_higher(resolved.revision, self.program.revision)])
+            else:
                 cache = CodeCache.load(base64.b64decode(message.code)) if message.code else None
-                program = self._compile(Resolved.load(payload), cache)
-                self._prepared = _Prepared(message.prepare_id, program, payload)
-            except ConfigInvalid as error:
-                self._prepared = None
-                faults = tuple(error.faults)
+                program = self._compile(resolved, cache)
+            self._prepared = _Prepared(message.prepare_id, program, resolved.digest, payload)
+        except ConfigInvalid as error:
+            faults = tuple(error.faults)
         ack = AckRecord(
             revision=message.revision,
             status="NACK" if faults else "READY",
@@ -150,6 +156,7 @@ class Switching:
                 )  # fmt: skip
             return
         self.program = prepared.program
+        self._digest = prepared.digest
         put(COMMITTED, prepared.payload)
 
     def _compile(self, resolved: Resolved, cache: CodeCache | None) -> Program:
@@ -159,3 +166,10 @@ class Switching:
             "flows": resolved.flows,
         }
         return Program.compile(resolved.revision, parts, self._topics, cache)
+
+
+def _not_higher(revision: int, runs: int) -> Fault:
+    return Fault(
+        "revision", f"revision {revision}, while this worker runs {runs}",
+        f"publish it as revision {runs + 1} or higher",
+    )  # fmt: skip

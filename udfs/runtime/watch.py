@@ -47,7 +47,7 @@ class _Line(msgspec.Struct):
     value: msgspec.Raw = msgspec.Raw(b"")
 
 
-class WatchFunction(KeyedProcessFunction):  # type: ignore[misc]
+class WatchFunction(KeyedProcessFunction):
     """Gives Row(topic, line): messages for the workers, records for Kafka.
 
     Args:
@@ -121,7 +121,7 @@ class WatchFunction(KeyedProcessFunction):  # type: ignore[misc]
         if time.monotonic() < self._not_before_s:
             return
         environment = {**os.environ, "PYTHONPATH": str(code_root())}
-        child = subprocess.Popen(  # noqa: S603 - our own module
+        child = subprocess.Popen(
             [sys.executable, "-m", "udfs.runtime.watch_process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 from collections import defaultdict
 from collections.abc import Sequence
@@ -155,7 +156,7 @@ def run(
     shard = Shard(0, store, settings, program(), 0)
     found: dict[tuple[str, bytes | None], list[Record]] = defaultdict(list)
     edges = [0, *sorted(set(cuts) & set(range(1, len(log)))), len(log)]
-    for number, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
+    for number, (start, end) in enumerate(itertools.pairwise(edges)):
         batch = log[start:end]
         records = shard.process(
             [r.key for r in batch], [r.value for r in batch], [r.partition for r in batch],

@@ -52,7 +52,8 @@ _SETTINGS: Final = {
 _READ: Final = ("decisions", "late", "dead_letters", "control", "acks")
 _SHOW_S: Final = 0.25
 _LINE_S: Final = 5.0
-_DRAIN_S: Final = 30.0
+_PATIENCE_S: Final = 20.0
+"""Nothing has moved for so long: nothing more is to be expected."""
 
 
 @dataclass(slots=True)
@@ -162,7 +163,7 @@ def _course(stack: Stack, plan: Plan, console: Console, started: Started) -> lis
         show.news(f"revision {second}: {answers or 'no answer'}, {took_ms:.0f} ms after the push")
         show.until(lambda: not sender.is_alive())
         end_s = time.monotonic()
-        show.until(lambda: _settled(tally, sender.sent), end_s + _DRAIN_S)
+        show.until_settled(lambda: _settled(tally, sender.sent))
     facts = Run(
         produced=sender.sent, revisions=(first, second), flow=FLOW, start_s=start_s,
         pushed_s=pushed_s, end_s=end_s, parallelism=settings.parallelism,
@@ -223,7 +224,7 @@ def _renew_topics(stack: Stack, say: Callable[[str], None]) -> None:
             admin.delete_topics(old)
     finally:
         admin.close()
-    deadline = time.monotonic() + _DRAIN_S
+    deadline = time.monotonic() + _PATIENCE_S
     missing = {settings.events_topic, *settings.topics().values()}
     made: set[str] = set()
     while made != missing:
@@ -305,17 +306,28 @@ class _Show:
         if self._live is None:
             self._console.print(f"       {text}", markup=False)
 
-    def until(self, done: Callable[[], bool], deadline_s: float = float("inf")) -> None:
-        """Go on showing until something is so, or time is up."""
+    def until(self, done: Callable[[], bool]) -> None:
+        """Go on showing until something is so."""
         while True:
             self._alive()
             with self._reader.lock:
                 if done():
                     return
                 self._refresh()
-            if time.monotonic() > deadline_s:
-                return
             time.sleep(_SHOW_S)
+
+    def until_settled(self, done: Callable[[], bool]) -> None:
+        """Go on showing until something is so, or nothing moves any more."""
+        moved_s, before = time.monotonic(), (-1, -1)
+
+        def over() -> bool:
+            nonlocal moved_s, before
+            now = self._tally.total("in"), len(self._tally.decisions)
+            if now != before:
+                moved_s, before = time.monotonic(), now
+            return done() or time.monotonic() - moved_s > _PATIENCE_S
+
+        self.until(over)
 
     def _alive(self) -> None:
         for thread in (self._sender, self._reader):

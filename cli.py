@@ -25,18 +25,22 @@ class Command:
         name: What is typed after ``millrace``.
         target: ``module:attribute`` of a function, or of a ``typer.Typer`` with commands.
         summary: Its line in ``millrace --help``.
+        passes_on: Whether it passes on options that it does not know.
     """
 
     name: str
     target: str
     summary: str
+    passes_on: bool = False
 
+
+_PASS_ON = ("allow_extra_args", "ignore_unknown_options")
 
 COMMANDS = (
     Command("up", "stack.commands:up", "Start Kafka, Flink and the config server, or join them."),
     Command("stop", "stack.commands:stop", "Stop what 'up' started, and nothing else."),
     Command("status", "stack.commands:status", "Show what runs, with pids, addresses and logs."),
-    Command("submit", "stack.submit:submit", "Submit a job to the local stack."),
+    Command("submit", "stack.submit:submit", "Submit a job to the local stack.", passes_on=True),
     Command("read", "stack.read:read", "Print records of a topic of the local stack."),
     Command("traffic", "stack.demo.command:send_traffic", "Send simulated events to a topic."),
     Command("demo", "stack.demo.command:demo", "Show the whole system at work."),
@@ -64,7 +68,8 @@ def build(wanted: str | None) -> typer.Typer:
         if isinstance(target, typer.Typer):
             app.add_typer(target, name=command.name, help=command.summary)
         else:
-            app.command(command.name, help=command.summary)(target)
+            extra = dict.fromkeys(_PASS_ON, command.passes_on)
+            app.command(command.name, help=command.summary, context_settings=extra)(target)
     return app
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,9 +15,6 @@ from stack.commands import Directory, recorded
 from stack.local import Stack
 from stack.settings import DEFAULT_RUN_DIR, ROOT
 from udfs.errors import StackError
-
-# Options that are not ours are the job's.
-CONTEXT: Final = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def submit(

@@ -50,6 +50,9 @@ class FlinkStore:
         self._subjects = context.get_map_state(_SUBJECTS)
         self._header = context.get_state(_HEADER)
         self._chunks = FlinkChunks(context.get_map_state(_CHUNKS))
+        # In process mode a put only fills a cache, and put_all of PyFlink 2.3 is broken there:
+        # it takes the keys of the dictionary apart.
+        self._embedded = ".embedded." in type(self._subjects).__module__
 
     @property
     def chunks(self) -> FlinkChunks:
@@ -72,7 +75,11 @@ class FlinkStore:
 
     def put_all(self, blobs: dict[str, bytes]) -> None:
         """Write the blobs of several subjects."""
-        self._subjects.put_all(blobs)
+        if self._embedded:
+            self._subjects.put_all(blobs)
+            return
+        for subject, blob in blobs.items():
+            self._subjects.put(subject, blob)
 
     def remove(self, subject: str) -> None:
         """Forget a subject."""

@@ -8,19 +8,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import requests
 from kafka.admin import KafkaAdminClient
 from rich.console import Console
-from rich.live import Live
 
 from configs.assemble import assemble
 from configs.cli import next_revision
 from configs.publish import Publisher
+from configs.settings import DecideSettings
 from configs.watch import MANIFEST
 from stack import jobs
-from stack.demo import panel
+from stack.demo.show import Show
 from stack.demo.tally import Tally
 from stack.demo.threads import Reader, Sender
 from stack.demo.traffic import Shop, traffic
@@ -49,11 +49,9 @@ _SETTINGS: Final = {
         for role in ("events", "decisions", "late", "dead_letters", "control", "acks", "alerts")
     },
 }
+_ENDS: Final = {"COMMITTED", "ABORTED", "NACK"}
 _READ: Final = ("decisions", "late", "dead_letters", "control", "acks")
-_SHOW_S: Final = 0.25
-_LINE_S: Final = 5.0
-_PATIENCE_S: Final = 20.0
-"""Nothing has moved for so long: nothing more is to be expected."""
+_TOPICS_S: Final = 30.0
 
 
 @dataclass(slots=True)
@@ -117,31 +115,21 @@ def _course(stack: Stack, plan: Plan, console: Console, started: Started) -> lis
     begin_s = time.monotonic()
 
     def say(text: str) -> None:
-        console.print(f"[{time.monotonic() - begin_s:5.1f} s] {text}")
+        console.print(f"[{time.monotonic() - begin_s:5.1f} s] {text}", markup=False)
 
-    ran = set(stack.running())
-    started.whole_stack = not ran
-    stack.up()
-    started.parts = [name for name in stack.running() if name not in ran]
-    say(
-        "joined the stack that runs" if not started.parts else f"started {', '.join(started.parts)}"
-    )
-    _make_room(stack, started, say)
+    _start_stack(stack, started, say)
     settings = jobs.settings_for(stack, **_SETTINGS)
-    _renew_topics(stack, say)
+    _renew_topics(stack, settings, say)
     publisher = Publisher(stack.config_url, APP)
-    first = next_revision(publisher)
-    publisher.publish(MANIFEST, assemble(EXAMPLES, first), "demo: at the start")
-    say(f"published revision {first}: {_contents(EXAMPLES)}")
-    started.submitting = True
-    started.job = jobs.submit(stack, **_SETTINGS)
-    jobs.await_running(stack, started.job)
+    revision = next_revision(publisher)
+    publisher.publish(MANIFEST, assemble(EXAMPLES, revision), "demo: at the start")
+    say(f"published revision {revision}: {_contents(EXAMPLES)}")
+    _submit(stack, started)
     say(f"the job runs: {stack.flink_rest}/#/job/{started.job}/overview")
 
-    topics = settings.topics()
-    waiting = _waiting_rules()
-    tally = Tally(waiting_rules=waiting)
-    reader = Reader(stack.kafka_bootstrap, {topics[role]: role for role in _READ}, tally)
+    tally = Tally(waiting_rules=_waiting_rules())
+    roles = {name: role for role, name in settings.topics().items() if role in _READ}
+    reader = Reader(stack.kafka_bootstrap, roles, tally)
     messages = traffic(plan.seed, int(time.time() * 1_000) + 1_000, plan.shop)
     sender = Sender(stack.kafka_bootstrap, settings.events_topic, messages, plan.seconds + 1)
     tally.sent_s = sender.sent_s
@@ -149,23 +137,15 @@ def _course(stack: Stack, plan: Plan, console: Console, started: Started) -> lis
     say(f"sending about {plan.shop.rate:,.0f} events/s for {plan.seconds:.0f} s, seed {plan.seed}")
     reader.start()
     sender.start()
-    show = _Show(console, tally, reader, sender, plan.seconds)
-    with show:
-        start_s = show.start_s
-        show.until(lambda: time.monotonic() >= start_s + plan.seconds / 2)
+    with Show(console, tally, reader, sender, plan.seconds) as show:
+        show.until(lambda: time.monotonic() >= show.start_s + plan.seconds / 2)
         pushed_s = time.monotonic()
-        second = first + 1
-        publisher.publish(MANIFEST, assemble(EXAMPLES, second, [CHANGED]), "demo: on the way")
-        show.news(f"pushed revision {second}: {_described(CHANGED)}")
-        show.until(lambda: "COMMITTED" in tally.answers(second) or not sender.is_alive())
-        took_ms = (time.monotonic() - pushed_s) * 1_000
-        answers = " ".join(f"{status} {n}" for status, n in tally.answers(second).items())
-        show.news(f"revision {second}: {answers or 'no answer'}, {took_ms:.0f} ms after the push")
-        show.until(lambda: not sender.is_alive())
+        _push(show, publisher, tally, revision + 1)
+        show.until(show.over)
         end_s = time.monotonic()
         show.until_settled(lambda: _settled(tally, sender.sent))
     facts = Run(
-        produced=sender.sent, revisions=(first, second), flow=FLOW, start_s=start_s,
+        produced=sender.sent, revisions=(revision, revision + 1), flow=FLOW, start_s=show.start_s,
         pushed_s=pushed_s, end_s=end_s, parallelism=settings.parallelism,
     )  # fmt: skip
     with reader.lock:
@@ -173,6 +153,17 @@ def _course(stack: Stack, plan: Plan, console: Console, started: Started) -> lis
         for text in summary(tally, facts):
             console.print(text, markup=False)
         return faults(tally, facts)
+
+
+def _push(show: Show, publisher: Publisher, tally: Tally, revision: int) -> None:
+    """Push the changed rule and wait for what becomes of it, while events flow."""
+    pushed_s = time.monotonic()
+    publisher.publish(MANIFEST, assemble(EXAMPLES, revision, [CHANGED]), "demo: on the way")
+    show.news(f"pushed revision {revision}: {_described(CHANGED)}")
+    show.until(lambda: bool(_ENDS & tally.answers(revision).keys()) or show.over())
+    took_ms = (time.monotonic() - pushed_s) * 1_000
+    answers = ", ".join(f"{count} {status}" for status, count in tally.answers(revision).items())
+    show.news(f"revision {revision}: {answers or 'no answer'}, {took_ms:.0f} ms after the push")
 
 
 def end(stack: Stack, started: Started, console: Console) -> None:
@@ -195,8 +186,13 @@ def end(stack: Stack, started: Started, console: Console) -> None:
 # -- steps ----------------------------------------------------------------------------------
 
 
-def _make_room(stack: Stack, started: Started, say: Callable[[str], None]) -> None:
-    """See to it that there is a free slot."""
+def _start_stack(stack: Stack, started: Started, say: Callable[[str], None]) -> None:
+    """Join the stack or start it, and see to it that there is a free slot."""
+    ran = set(stack.running())
+    started.whole_stack = not ran
+    stack.up()
+    started.parts = [name for name in stack.running() if name not in ran]
+    say(f"started {', '.join(started.parts)}" if started.parts else "joined the stack that runs")
     for job_id in _demo_jobs(stack):
         jobs.cancel(stack, job_id)
         say(f"cancelled the job {job_id} of an earlier demo")
@@ -208,24 +204,36 @@ def _make_room(stack: Stack, started: Started, say: Callable[[str], None]) -> No
         say(f"no slot was free: started taskmanager-{index}")
 
 
+def _submit(stack: Stack, started: Started) -> None:
+    """Submit the job and wait until it runs."""
+    started.submitting = True
+    started.job = jobs.submit(stack, **_SETTINGS)
+    try:
+        jobs.await_running(stack, started.job)
+    except StackError as error:
+        if "StaleCode" not in str(error):
+            raise
+        raise StackError(
+            "the stack that runs has worked with other code than this; run 'millrace stop', then "
+            f"the demo again\n{error}"
+        ) from error
+
+
 def _demo_jobs(stack: Stack) -> list[str]:
     return [job_id for job_id, name in jobs.running_jobs(stack).items() if name == JOB]
 
 
-def _renew_topics(stack: Stack, say: Callable[[str], None]) -> None:
+def _renew_topics(stack: Stack, settings: DecideSettings, say: Callable[[str], None]) -> None:
     """Begin with empty topics; their names are the demo's own."""
-    settings = jobs.settings_for(stack, **_SETTINGS)
+    missing = {settings.events_topic, *settings.topics().values()}
     admin = KafkaAdminClient(bootstrap_servers=stack.kafka_bootstrap)
     try:
-        old = sorted(
-            set(admin.list_topics()) & {settings.events_topic, *settings.topics().values()}
-        )
+        old = sorted(missing & set(admin.list_topics()))
         if old:
             admin.delete_topics(old)
     finally:
         admin.close()
-    deadline = time.monotonic() + _PATIENCE_S
-    missing = {settings.events_topic, *settings.topics().values()}
+    deadline = time.monotonic() + _TOPICS_S
     made: set[str] = set()
     while made != missing:
         if time.monotonic() > deadline:
@@ -264,88 +272,3 @@ def _settled(tally: Tally, sent: int) -> bool:
         and tally.dead.total() == tally.total("dead")
         and len(tally.decisions) == tally.total("decisions")
     )
-
-
-class _Show:
-    """Shows the demo while it runs; a context manager.
-
-    Args:
-        console: Where.
-        tally: What was seen.
-        reader: Feeds it.
-        sender: Sends the events.
-        seconds: How long.
-    """
-
-    def __init__(
-        self, console: Console, tally: Tally, reader: Reader, sender: Sender, seconds: float
-    ) -> None:
-        self.start_s = time.monotonic() + 1  # the first record is due then
-        self._console = console
-        self._tally = tally
-        self._reader = reader
-        self._sender = sender
-        self._seconds = seconds
-        self._news = ""
-        self._sent: list[tuple[float, int]] = []
-        self._lined_s = self.start_s
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-
-    def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
-
-    def news(self, text: str) -> None:
-        """Tell something that has happened."""
-        self._news = text
-        if self._live is None:
-            self._console.print(f"       {text}", markup=False)
-
-    def until(self, done: Callable[[], bool]) -> None:
-        """Go on showing until something is so."""
-        while True:
-            self._alive()
-            with self._reader.lock:
-                if done():
-                    return
-                self._refresh()
-            time.sleep(_SHOW_S)
-
-    def until_settled(self, done: Callable[[], bool]) -> None:
-        """Go on showing until something is so, or nothing moves any more."""
-        moved_s, before = time.monotonic(), (-1, -1)
-
-        def over() -> bool:
-            nonlocal moved_s, before
-            now = self._tally.total("in"), len(self._tally.decisions)
-            if now != before:
-                moved_s, before = time.monotonic(), now
-            return done() or time.monotonic() - moved_s > _PATIENCE_S
-
-        self.until(over)
-
-    def _alive(self) -> None:
-        for thread in (self._sender, self._reader):
-            if thread.failure is not None:
-                raise StackError(f"the {thread.name} has failed: {thread.failure!r}")
-
-    def _refresh(self) -> None:
-        now_s = time.monotonic()
-        self._sent.append((now_s, self._sender.sent))
-        while len(self._sent) > 2 and now_s - self._sent[0][0] > _LINE_S:  # noqa: PLR2004 - a first and a last
-            del self._sent[0]
-        (then_s, before), (_, sent) = self._sent[0], self._sent[-1]
-        now = panel.moment(
-            self._tally, now_s=now_s, start_s=self.start_s, seconds=self._seconds, produced=sent,
-            produced_rate=(sent - before) / max(now_s - then_s, _SHOW_S), news=self._news,
-        )  # fmt: skip
-        if self._live is not None:
-            self._live.update(panel.panel(now), refresh=True)
-        elif now_s - self._lined_s >= _LINE_S:
-            self._lined_s = now_s
-            self._console.print(panel.line(now), markup=False)

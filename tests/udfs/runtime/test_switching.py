@@ -1,0 +1,178 @@
+"""Prepare, commit, abort, kill and restore at one worker."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from configs.manifest import Resolved
+from tests.udfs.decisions.logs import PARTS
+from udfs.errors import ConfigInvalid
+from udfs.expressions import CodeCache
+from udfs.runtime.switching import COMMITTED, KILLED, Switching
+from udfs.runtime.watch_process import validate
+
+
+class Worker:
+    """A subtask with its broadcast state."""
+
+    def __init__(self, shipped: Resolved, state: dict[str, bytes] | None = None) -> None:
+        self.state: dict[str, bytes] = state or {}
+        self.switching = Switching(shipped, "job", 3, {"decisions"}, "acks")
+        self.switching.restore(self.state.get)
+
+    def hear(self, **message: Any) -> list[dict[str, Any]]:
+        """Take a message and give the acknowledgements."""
+        line = json.dumps(message)
+        records = self.switching.take(line, self.state.__setitem__, 77)
+        assert all(record.topic == "acks" for record in records)
+        return [json.loads(record.value) for record in records]
+
+    def prepare(self, resolved: Resolved, prepare_id: str = "p1", code: bytes = b"") -> Any:
+        """Prepare and give the one answer."""
+        (ack,) = self.hear(
+            type="prepare",
+            revision=resolved.revision,
+            prepare_id=prepare_id,
+            payload=base64.b64encode(resolved.dump()).decode(),
+            code=base64.b64encode(code).decode(),
+        )
+        return ack
+
+
+ONE = Resolved.of(1, **PARTS)
+TWO = Resolved.of(2, **PARTS)
+BAD = Resolved.of(2, rules=[{"rule": "r", "version": 1, "pattern": [
+    {"step": "a", "event": "x", "where": "props.x >"}]}])  # fmt: skip
+
+
+def test_a_commit_switches_and_is_kept() -> None:
+    """READY first; the program changes with the commit alone, and goes into broadcast state."""
+    worker = Worker(ONE)
+    ack = worker.prepare(TWO)
+    assert (ack["status"], ack["subtask"], ack["prepare_id"]) == ("READY", 3, "p1")
+    assert worker.switching.program.revision == 1
+    worker.hear(type="commit", revision=2, prepare_id="p1")
+    assert worker.switching.program.revision == 2
+    assert Resolved.load(worker.state[COMMITTED]) == TWO
+
+
+def test_an_abort_changes_nothing() -> None:
+    """Nor does the commit that comes too late for it."""
+    worker = Worker(ONE)
+    worker.prepare(TWO)
+    worker.hear(type="abort", revision=2, prepare_id="p1")
+    worker.hear(type="commit", revision=2, prepare_id="p1")
+    assert worker.switching.program.revision == 1
+    assert worker.state == {}
+
+
+def test_a_commit_of_another_attempt_changes_nothing() -> None:
+    """Only what was prepared under the same id is taken."""
+    worker = Worker(ONE)
+    worker.prepare(TWO, "p1")
+    worker.hear(type="commit", revision=2, prepare_id="p0")
+    assert worker.switching.program.revision == 1
+
+
+def test_what_does_not_compile_is_refused_with_its_place() -> None:
+    """The watcher refuses it before; a worker of another release may still have to."""
+    ack = Worker(ONE).prepare(BAD)
+    assert ack["status"] == "NACK"
+    assert ack["reasons"][0]["where"].startswith("rules[0].pattern[0].where:1:")
+
+
+def test_a_lower_revision_is_refused() -> None:
+    """Also the same revision with other content."""
+    worker = Worker(TWO)
+    assert worker.prepare(ONE)["status"] == "NACK"
+    ack = worker.prepare(Resolved.of(2, rules=PARTS["rules"]))
+    assert ack["status"] == "NACK"
+    assert ack["reasons"][0]["cure"] == "publish it as revision 3 or higher"
+
+
+def test_what_runs_is_ready_at_once() -> None:
+    """A watcher that started again announces it anew; the very program stays."""
+    worker = Worker(ONE)
+    program = worker.switching.program
+    assert worker.prepare(ONE)["status"] == "READY"
+    worker.hear(type="commit", revision=1, prepare_id="p1")
+    assert worker.switching.program is program
+
+
+def test_after_a_restore_the_newer_one_runs() -> None:
+    """Broadcast state against what the driver shipped, both ways."""
+    first = Worker(ONE)
+    first.prepare(TWO)
+    first.hear(type="commit", revision=2, prepare_id="p1")
+    assert Worker(ONE, first.state).switching.program.revision == 2
+    assert Worker(Resolved.of(5, **PARTS), first.state).switching.program.revision == 5
+
+
+def test_the_kill_switch() -> None:
+    """Flows, rules, everything, and lifted again; kept in broadcast state."""
+    worker = Worker(ONE)
+    killed = worker.switching.killed
+    assert not killed("f", "r")
+    worker.hear(type="kill", flows=["f"], rules=["r"], all=False)
+    assert killed("f", None)
+    assert killed("g", "r")
+    assert not killed("g", "s")
+    again = Worker(ONE, {KILLED: worker.state[KILLED]})
+    assert again.switching.killed("f", None)
+    worker.hear(type="kill", flows=[], rules=[], all=True)
+    assert worker.switching.killed("g", None)
+    worker.hear(type="kill", flows=[], rules=[], all=False)
+    assert not worker.switching.killed("f", None)
+
+
+def test_shipped_code_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the watcher's code a worker compiles no expression itself."""
+    faults, code = validate(TWO, {"decisions"})
+    assert not faults
+    assert len(CodeCache.load(code)) > 0
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("an expression was compiled by the worker")
+
+    monkeypatch.setattr("udfs.expressions.expression._compile", refuse)
+    worker = Worker(Resolved.of(1))
+    assert worker.prepare(TWO, code=code)["status"] == "READY"
+
+
+def test_validation_names_every_place() -> None:
+    """All faults of rules, aggregates and flows at once."""
+    faults, code = validate(
+        Resolved.of(
+            3,
+            rules=BAD.rules,
+            aggregates=[{"aggregate": "a", "function": "median"}],
+            flows=[
+                {"flow": "f", "version": 1, "trigger": {"rule": "nobody"}, "features": ["b"],
+                 "action": {"topic": "elsewhere", "payload": {"x": "nope("}}},
+            ],
+        ),
+        {"decisions"},
+    )  # fmt: skip
+    assert code == b""
+    places = [fault.where for fault in faults]
+    for expected in (
+        "rules[0].pattern[0].where", "aggregates[0].function", "flows[0].trigger.rule",
+        "flows[0].features[0]", "flows[0].action.topic", "flows[0].action.payload.x",
+    ):  # fmt: skip
+        assert any(place.startswith(expected) for place in places), (expected, places)
+
+
+def test_an_activation_time_is_refused() -> None:
+    """Rather than ignored."""
+    faults, _ = validate(Resolved.of(3, 5, **PARTS), {"decisions"})
+    assert [fault.where for fault in faults] == ["activate_at"]
+
+
+def test_a_shipped_manifest_that_does_not_compile() -> None:
+    """Ends the worker with all the faults; the driver has refused it before."""
+    with pytest.raises(ConfigInvalid, match="rules"):
+        Switching(BAD, "job", 0, {"decisions"}, "acks")

@@ -20,6 +20,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from udfs.errors import SettingsInvalid
 
 _UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+SUBJECTS: Final = (
+    "user_id", "device_id", "source", "app_id", "app_version", "device_model", "os", "launch_id",
+    "scene_id", "page_id", "page_instance", "from_page_instance", "from_event_id", "element_id",
+)  # fmt: skip
+"""Event fields that can name a subject; a test keeps them like the codec's."""
+
 _TOPIC: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _MOST_MS: Final = 36_500 * _UNITS_MS["d"]
 
@@ -126,7 +132,9 @@ class DecideSettings(BaseModel):
 
     # Time
     subject: str = Field(
-        "user_id", description="Event field that the Kafka key repeats: whom state belongs to."
+        "user_id",
+        pattern=f"^({'|'.join(SUBJECTS)})$",
+        description="Event field that the Kafka key repeats: whom state belongs to.",
     )
     ordering: Literal["arrival", "event_time"] = Field(
         "arrival", description="Apply events as they arrive, or hold them until the clock has "
@@ -218,7 +226,8 @@ class DecideSettings(BaseModel):
     @classmethod
     def unpack(cls, text: str) -> Self:
         """Read what `pack` gave: checked already, durations in milliseconds."""
-        return cls.model_construct(**json.loads(text))
+        values = json.loads(text)
+        return cls.model_construct(**{**values, "action_topics": tuple(values["action_topics"])})
 
     def topics(self) -> dict[str, str]:
         """Give the names of the output topics by their role."""

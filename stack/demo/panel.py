@@ -66,7 +66,7 @@ def moment(
         applied_rate=tally.applied_rate(now_s),
         counts={name: tally.total(name) for name in PATH},
         flows=dict(sorted(tally.flows().items())),
-        rate=tally.rate(None, None, since_s, now_s),
+        rate=tally.rate(since_s, now_s),
         latency_ms=(percentile(latencies, 0.5), percentile(latencies, 0.99)),
         revision=tally.in_force(),
         news=news,

@@ -130,7 +130,8 @@ def _course(stack: Stack, plan: Plan, console: Console, started: Started) -> lis
     tally = Tally(waiting_rules=_waiting_rules())
     roles = {name: role for role, name in settings.topics().items() if role in _READ}
     reader = Reader(stack.kafka_bootstrap, roles, tally)
-    messages = traffic(plan.seed, int(time.time() * 1_000) + 1_000, plan.shop)
+    start_ms = int(time.time() * 1_000) + 1_000
+    messages = traffic(plan.seed, start_ms, plan.shop)
     sender = Sender(stack.kafka_bootstrap, settings.events_topic, messages, plan.seconds + 1)
     tally.sent_s = sender.sent_s
     started.threads = [sender, reader]
@@ -139,14 +140,13 @@ def _course(stack: Stack, plan: Plan, console: Console, started: Started) -> lis
     sender.start()
     with Show(console, tally, reader, sender, plan.seconds) as show:
         show.until(lambda: time.monotonic() >= show.start_s + plan.seconds / 2)
-        pushed_s = time.monotonic()
         _push(show, publisher, tally, revision + 1)
         show.until(show.over)
-        end_s = time.monotonic()
+        end_ms = int(time.time() * 1_000)
         show.until_settled(lambda: _settled(tally, sender.sent))
     facts = Run(
         produced=sender.sent, revisions=(revision, revision + 1), flow=FLOW, start_s=show.start_s,
-        pushed_s=pushed_s, end_s=end_s, parallelism=settings.parallelism,
+        start_ms=start_ms, end_ms=end_ms, parallelism=settings.parallelism,
     )  # fmt: skip
     with reader.lock:
         console.print()

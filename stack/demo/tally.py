@@ -23,6 +23,7 @@ class Seen:
 
     Args:
         at_s: When it was read.
+        event_ms: Time of its trigger, ms since the epoch.
         flow: Its flow.
         revision: In force when it was decided.
         latency_ms: Since the event that completed it was sent; None where a deadline was what
@@ -30,6 +31,7 @@ class Seen:
     """
 
     at_s: float
+    event_ms: int
     flow: str
     revision: int
     latency_ms: float | None
@@ -81,9 +83,11 @@ class Tally:
     def _decision(self, record: dict[str, Any], now_s: float) -> None:
         trigger = record["trigger"]
         sent_s = self.sent_s.get(trigger["event_ids"][-1])
-        waited = sent_s is None or trigger.get("rule") in self.waiting_rules
+        waited = trigger.get("rule") in self.waiting_rules
         latency_ms = None if waited or sent_s is None else (now_s - sent_s) * 1_000
-        self.decisions.append(Seen(now_s, record["flow"], record["revision"], latency_ms))
+        self.decisions.append(
+            Seen(now_s, record["at"], record["flow"], record["revision"], latency_ms)
+        )
         self.examples[record["flow"]] = record
 
     def _control(self, record: dict[str, Any]) -> None:
@@ -106,22 +110,34 @@ class Tally:
         """Give the number of decisions by flow."""
         return Counter(seen.flow for seen in self.decisions)
 
-    def rate(self, flow: str | None, revision: int | None, since_s: float, until_s: float) -> float:
-        """Give decisions a second between two times.
+    def rate(self, since_s: float, until_s: float) -> float:
+        """Give decisions read a second between two times."""
+        found = sum(since_s <= seen.at_s < until_s for seen in self.decisions)
+        return found / max(until_s - since_s, 1e-9)
+
+    def event_rate(self, flow: str, revision: int, since_ms: float, until_ms: float) -> float:
+        """Give decisions a second of event time, however fast they were worked off.
 
         Args:
-            flow: Of this flow only; None: of all.
-            revision: Of this revision only; None: of all.
-            since_s: From.
-            until_s: Until.
+            flow: Of this flow.
+            revision: Of this revision.
+            since_ms: From, ms since the epoch.
+            until_ms: Until.
         """
         found = sum(
-            since_s <= seen.at_s < until_s
-            and flow in (None, seen.flow)
-            and revision in (None, seen.revision)
+            seen.flow == flow and seen.revision == revision and since_ms <= seen.event_ms < until_ms
             for seen in self.decisions
         )
-        return found / max(until_s - since_s, 1e-9)
+        return found * 1_000 / (until_ms - since_ms) if until_ms > since_ms else 0.0
+
+    def switched_ms(self, flow: str, revision: int) -> int | None:
+        """Give the event time of the first decision of a flow under a revision."""
+        times = (
+            seen.event_ms
+            for seen in self.decisions
+            if seen.flow == flow and seen.revision == revision
+        )
+        return min(times, default=None)
 
     def latencies_ms(self, since_s: float = -math.inf) -> list[float]:
         """Give latencies of decisions read since a time, ascending."""

@@ -16,7 +16,7 @@ from stack.demo.tally import Tally, percentile
 from stack.demo.verdict import Run, faults, rates, summary
 
 RUN = Run(
-    produced=100, revisions=(4, 5), flow="offer", start_s=0.0, pushed_s=20.0, end_s=40.0,
+    produced=100, revisions=(4, 5), flow="offer", start_s=0.0, start_ms=0, end_ms=40_000,
     parallelism=2,
 )  # fmt: skip
 
@@ -31,7 +31,8 @@ def decide(
 ) -> None:
     """Give a tally one decision, on the events v1 and c1."""
     feed(
-        tally, "decisions", now_s, {}, flow=flow, revision=revision, user_id="u[1]",
+        tally, "decisions", now_s + 7, {}, flow=flow, at=int(now_s * 1_000), revision=revision,
+        user_id="u[1]",
         payload={"sku": "[x]"},
         trigger={"kind": "rule", "rule": rule, "event_ids": ["v1", "c1"]},
     )  # fmt: skip
@@ -76,15 +77,13 @@ def test_latency_is_that_of_the_event_that_completed_it() -> None:
     tally = Tally(sent_s={"v1": 1.0, "c1": 2.0}, waiting_rules=frozenset({"abandoned"}))
     decide(tally, 2.5)
     decide(tally, 9.0, rule="abandoned")
-    assert tally.latencies_ms() == [500.0]
-    assert tally.latencies_ms(since_s=3.0) == []
+    assert tally.latencies_ms() == [7_500.0]
+    assert tally.latencies_ms(since_s=10.0) == []
 
 
 def test_rates_before_and_after_the_push(tally: Tally) -> None:
-    """Of the changed flow, each under its own revision, without the time of settling."""
-    before, after = rates(tally, RUN)
-    assert before == pytest.approx(10 / 15)
-    assert after == pytest.approx(17 / 17.5)
+    """Of the changed flow, each under its own revision, in event time, not when they were read."""
+    assert rates(tally, RUN) == (pytest.approx(10 / 15), pytest.approx(1.0))
 
 
 def test_a_run_that_went_well_has_no_faults(tally: Tally) -> None:
@@ -130,8 +129,8 @@ def test_the_summary_says_it_all(tally: Tally) -> None:
     for part in (
         "100 events sent, 100 taken in", "97 applied", "1 late", "1 dead", "1 doubled",
         "tombstone 1", "30 decisions", 'u[1] {"sku": "[x]"} because of keen', "p50", "p99",
-        "2 READY of 2, COMMITTED", "in force: 5", "before (revision 4): 0.7/s",
-        "after (revision 5): 1.0/s",
+        "2 READY of 2, COMMITTED", "in force: 5", "before the push (revision 4): 0.7/s",
+        "after it (revision 5): 1.0/s",
     ):  # fmt: skip
         assert part in text
 

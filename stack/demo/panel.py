@@ -111,7 +111,8 @@ def panel(now: Moment) -> RenderableType:
     )
     table.add_row("revision", f"[b]{now.revision}[/b]   {now.news}")
     examples = Table.grid(padding=(0, 2))
-    examples.add_column(style="dim", no_wrap=True)
+    longest = max(map(len, now.examples), default=0)
+    examples.add_column(style="dim", no_wrap=True, min_width=longest)
     examples.add_column(no_wrap=True, overflow="ellipsis")
     for flow, record in now.examples.items():
         examples.add_row(flow, escape(example(record)))

@@ -1,0 +1,132 @@
+"""``python -m benchmarks [cores|throughput|latency|all]``; see docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks import contestants, cores, latency, log, report, servers, throughput
+from benchmarks.progress import LEAST_EVENTS
+from stack import Stack
+from udfs.errors import MillraceError
+
+_CORE_EVENTS: Final = 100_000
+_BUSY: Final = 1.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for.
+
+    Returns:
+        Exit code.
+    """
+    options = _options(arguments)
+    console = Console(highlight=False, soft_wrap=True)
+    busy = servers.load()
+    console.print(f"machine: {servers.machine()}; load {busy[0]:.2f} {busy[1]:.2f} {busy[2]:.2f}")
+    if busy[0] > _BUSY:
+        console.print("the machine is busy with other work: these figures prove nothing")
+    results: dict[str, Any] = {"machine": servers.machine(), "load": busy, "options": vars(options)}
+    wanted = options.what
+    try:
+        if wanted in ("cores", "all"):
+            results["cores"] = _cores(console, options)
+        if wanted in ("throughput", "latency", "all"):
+            with servers.running(console.print) as stack:
+                if wanted != "latency":
+                    results["throughput"] = _throughput(console, stack, options)
+                if wanted != "throughput":
+                    rate = options.rate or _half(results)
+                    results["latency"] = _latency(console, stack, rate, options)
+    except MillraceError as error:
+        console.print(f"benchmarks: {error}")
+        return 1
+    console.print(f"written to {report.write(results)}")
+    return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "what", nargs="?", default="all", choices=("cores", "throughput", "latency", "all")
+    )
+    parser.add_argument("--events", type=int, default=1_000_000, help="in the log [%(default)s]")
+    parser.add_argument("--rounds", type=int, default=5, help="of each job [%(default)s]")
+    parser.add_argument(
+        "--rate", type=float, help="events/s of the latency run [half of the throughput]"
+    )
+    parser.add_argument("--seconds", type=float, default=30, help="of latency [%(default)s]")
+    options = parser.parse_args(arguments)
+    if options.what == "latency" and options.rate is None:
+        parser.error("latency alone needs --rate; 'all' takes half of the measured throughput")
+    if options.events < LEAST_EVENTS:
+        parser.error(f"--events: at least {LEAST_EVENTS}, or start-up is all there is to see")
+    if options.rounds < 1:
+        parser.error("--rounds: at least 1")
+    return options
+
+
+def _half(results: dict[str, Any]) -> float:
+    measured: throughput.Result = results["throughput"]
+    return measured.median(contestants.Millrace.name) / 2
+
+
+def _cores(console: Console, options: argparse.Namespace) -> Any:
+    with _bar(console) as bar:
+        task = bar.add_task("cores", total=None)
+        stages = cores.measure(
+            _CORE_EVENTS, options.rounds, lambda line: bar.update(task, description=line)
+        )
+    report.print_stages(console, stages)
+    return stages
+
+
+def _throughput(console: Console, stack: Stack, options: argparse.Namespace) -> Any:
+    with _bar(console) as bar:
+        task = bar.add_task("writing the log", total=options.events)
+        counts = log.fill(
+            stack.kafka_bootstrap, options.events, lambda done: bar.update(task, completed=done)
+        )
+        jobs: list[contestants.Contestant] = [contestants.Millrace(), contestants.FlinkCep(stack)]
+        tasks: dict[str, Any] = {}
+
+        def told(name: str, events: int) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=options.events)
+            bar.update(tasks[name], completed=events)
+
+        def ended(each: throughput.Round) -> None:
+            bar.console.print(f"{each.job}: {each.events_per_s:,.0f} events/s")
+
+        result = throughput.run(stack, jobs, counts, options.rounds, told, ended)
+    report.print_throughput(console, result)
+    return result
+
+
+def _latency(console: Console, stack: Stack, rate: float, options: argparse.Namespace) -> Any:
+    warm_up_s = options.seconds / 2
+    with _bar(console) as bar:
+        task = bar.add_task(f"{rate:,.0f} events/s", total=warm_up_s + options.seconds)
+        found = latency.run(
+            stack, rate, warm_up_s, options.seconds, lambda s: bar.update(task, completed=s)
+        )
+    report.print_latency(console, found)
+    return found
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Progress]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    # Without a terminal only the lines that are printed appear.
+    with Progress(*columns, console=console, transient=True, refresh_per_second=2) as bar:
+        yield bar
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+
+import org.apache.flink.api.common.eventtime.WatermarkStrategy;
+import org.apache.flink.api.common.serialization.AbstractDeserializationSchema;
+import org.apache.flink.api.common.serialization.SimpleStringSchema;
+import org.apache.flink.cep.CEP;
+import org.apache.flink.cep.PatternSelectFunction;
+import org.apache.flink.cep.nfa.aftermatch.AfterMatchSkipStrategy;
+import org.apache.flink.cep.pattern.Pattern;
+import org.apache.flink.cep.pattern.conditions.SimpleCondition;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.connector.base.DeliveryGuarantee;
+import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
+import org.apache.flink.connector.kafka.sink.KafkaSink;
+import org.apache.flink.connector.kafka.source.KafkaSource;
+import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonFactory;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonParser;
+import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonToken;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+
+/**
+ * The usual Flink CEP job for the rule of the benchmark: JSON from Kafka, event time, keyed by
+ * user, one pattern of three steps, matches to Kafka. It computes no aggregates and no flow.
+ *
+ * <p>Arguments: bootstrap servers, topic of the events, topic of the matches, checkpoint interval
+ * in ms, longest time out of order in ms, window of the rule in minutes, name of the job.
+ */
+public final class Main {
+
+    /** What the rule reads of an event. A POJO: Flink serialises it field by field. */
+    public static class Event {
+        public String id;
+        public String type;
+        public String user;
+        public long time;
+        public String sku;
+        public double price;
+        public double amount;
+    }
+
+    /** Streams through the JSON and keeps the fields of {@link Event}; no tree is built. */
+    public static final class EventSchema extends AbstractDeserializationSchema<Event> {
+        private static final long serialVersionUID = 1L;
+        private transient JsonFactory json;
+
+        @Override
+        public void open(InitializationContext context) {
+            json = new JsonFactory();
+        }
+
+        @Override
+        public Event deserialize(byte[] message) throws IOException {
+            Event event = new Event();
+            try (JsonParser parser = json.createParser(message)) {
+                parser.nextToken();
+                while (parser.nextToken() == JsonToken.FIELD_NAME) {
+                    String field = parser.currentName();
+                    parser.nextToken();
+                    switch (field) {
+                        case "event_id" -> event.id = parser.getText();
+                        case "event_type" -> event.type = parser.getText();
+                        case "user_id" -> event.user = parser.getText();
+                        case "event_time" -> event.time = parser.getLongValue();
+                        case "props" -> props(parser, event);
+                        default -> parser.skipChildren();
+                    }
+                }
+            }
+            return event;
+        }
+
+        private static void props(JsonParser parser, Event event) throws IOException {
+            while (parser.nextToken() == JsonToken.FIELD_NAME) {
+                String field = parser.currentName();
+                parser.nextToken();
+                switch (field) {
+                    case "sku" -> event.sku = parser.getText();
+                    case "price" -> event.price = parser.getDoubleValue();
+                    case "amount" -> event.amount = parser.getDoubleValue();
+                    default -> parser.skipChildren();
+                }
+            }
+        }
+    }
+
+    private static SimpleCondition<Event> when(SimpleConditionBody body) {
+        return SimpleCondition.of(body::test);
+    }
+
+    /** A predicate that can be shipped. */
+    private interface SimpleConditionBody extends java.io.Serializable {
+        boolean test(Event event) throws Exception;
+    }
+
+    public static void main(String[] arguments) throws Exception {
+        String servers = arguments[0];
+        String events = arguments[1];
+        String matches = arguments[2];
+        long checkpointMs = Long.parseLong(arguments[3]);
+        long outOfOrderMs = Long.parseLong(arguments[4]);
+        long withinMinutes = Long.parseLong(arguments[5]);
+        String name = arguments[6];
+
+        Configuration configuration = new Configuration();
+        configuration.setString("pipeline.object-reuse", "true");
+        configuration.setString("state.backend.type", "hashmap");
+        StreamExecutionEnvironment env =
+                StreamExecutionEnvironment.getExecutionEnvironment(configuration);
+        env.setParallelism(1);
+        env.enableCheckpointing(checkpointMs);
+
+        KafkaSource<Event> source = KafkaSource.<Event>builder()
+                .setBootstrapServers(servers)
+                .setTopics(events)
+                .setGroupId(name)
+                .setStartingOffsets(OffsetsInitializer.earliest())
+                .setValueOnlyDeserializer(new EventSchema())
+                .build();
+        WatermarkStrategy<Event> watermarks = WatermarkStrategy
+                .<Event>forBoundedOutOfOrderness(Duration.ofMillis(outOfOrderMs))
+                .withTimestampAssigner((event, kafkaTime) -> event.time)
+                .withIdleness(Duration.ofSeconds(5));
+
+        Pattern<Event, ?> bought = Pattern
+                .<Event>begin("view", AfterMatchSkipStrategy.skipPastLastEvent())
+                .where(when(event -> event.type.equals("item_view") && event.price > 100.0))
+                .followedBy("cart")
+                .where(when(event -> event.type.equals("add_to_cart")))
+                .followedBy("pay")
+                .where(when(event -> event.type.equals("pay") && event.amount > 0.0))
+                .within(Duration.ofMinutes(withinMinutes));
+
+        DataStream<String> found = CEP
+                .pattern(env.fromSource(source, watermarks, "events").keyBy(event -> event.user), bought)
+                .select(new Select())
+                .name("bought");
+        found.sinkTo(KafkaSink.<String>builder()
+                .setBootstrapServers(servers)
+                .setDeliveryGuarantee(DeliveryGuarantee.AT_LEAST_ONCE)
+                .setRecordSerializer(KafkaRecordSerializationSchema.<String>builder()
+                        .setTopic(matches)
+                        .setValueSerializationSchema(new SimpleStringSchema(StandardCharsets.UTF_8))
+                        .build())
+                .build());
+        env.execute(name);
+    }
+
+    /** A match as JSON; ids and SKUs of the benchmark need no escaping. */
+    private static final class Select implements PatternSelectFunction<Event, String> {
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        public String select(Map<String, List<Event>> steps) {
+            Event view = steps.get("view").get(0);
+            Event cart = steps.get("cart").get(0);
+            Event pay = steps.get("pay").get(0);
+            return "{\"user_id\":\"" + pay.user + "\",\"at\":" + pay.time
+                    + ",\"trigger\":{\"kind\":\"rule\",\"event_ids\":[\"" + view.id + "\",\"" + cart.id
+                    + "\",\"" + pay.id + "\"]},\"payload\":{\"sku\":\"" + view.sku + "\"}}";
+        }
+    }
+
+    private Main() {}
+}

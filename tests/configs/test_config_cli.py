@@ -51,6 +51,25 @@ def test_a_manifest_is_checked_published_and_shown(
     assert call("show", *at).strip() == bad.read_text()
 
 
+def test_a_folder_is_published_as_the_next_revision(
+    start_server: Callable[..., LiveServer], tmp_path: Path
+) -> None:
+    """One of its rules can be replaced on the way; the folder stays as it is."""
+    at = ("--server", start_server().url)
+    rules, change = tmp_path / "rules.json", tmp_path / "change.json"
+    rules.write_text('[{"rule": "a", "version": 1}]')
+    change.write_text('{"rule": "a", "version": 2}')
+    assert "revision 1," in call("publish", str(tmp_path), *at)
+    assert "revision 2," in call("publish", str(tmp_path), "--replace", str(change), *at)
+    published = json.loads(call("show", *at))
+    assert (published["revision"], published["rules"][0]["version"]) == (2, 2)
+    with pytest.raises(MillraceError, match="goes with a folder"):
+        call("publish", str(rules), "--replace", str(change), *at)
+    call("publish", str(change), "--force", *at)
+    with pytest.raises(MillraceError, match="no manifest"):
+        call("publish", str(tmp_path), *at)
+
+
 def test_check_compiles_if_there_is_a_compiler(tmp_path: Path) -> None:
     """Its faults are those of the check."""
     file = tmp_path / "m.json"

@@ -9,10 +9,13 @@ from udfs.decisions.limits import Limit, parse_limit
 from udfs.errors import ConfigInvalid, ExpressionInvalid, Fault
 from udfs.events.event import Event
 from udfs.expressions import CodeCache, Expression, Names, compile_expression
-from udfs.schemas import schema_faults
+from udfs.schemas import schema_faults, validator
 
 _ALWAYS: Final = ("f", "at", "subject")
 """Names that every flow's expressions know: features, trigger's time, whom it concerns."""
+
+# Read at import: the folder that the code was shipped to may be gone later.
+validator("udfs.decisions", "flow.schema.json")
 
 
 class Flow:

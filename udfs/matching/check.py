@@ -13,6 +13,9 @@ from udfs.expressions.limits import RESERVED
 from udfs.matching.spec import INNER, RuleSpec, Skip, StepSpec, Then, Times
 from udfs.schemas import json_path, validator
 
+# Read at import: the folder that the code was shipped to may be gone later.
+_SCHEMA: Final = validator("udfs.matching", "rule.schema.json")
+
 DEFAULT_MAX_RUNS: Final = 1_000
 """Partial matches a user may have of one rule in a job: bounds state and time per event."""
 
@@ -66,7 +69,7 @@ def _shape_faults(rule: Any, where: str) -> tuple[list[Fault], Mapping[str, Any]
     """
     faults = []
     bad: set[tuple[str | int, ...]] = set()
-    for error in validator("udfs.matching", "rule.schema.json").iter_errors(rule):
+    for error in _SCHEMA.iter_errors(rule):
         path = tuple(error.absolute_path)
         place = json_path(where, path)
         schema = error.schema

@@ -11,6 +11,7 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedBroadcastProcessFunction
 from pyflink.datastream.state import MapStateDescriptor
 
+import udfs.runtime.watch  # noqa: F401 - see shipped.py
 from configs.manifest import Resolved
 from udfs.decisions.records import Record
 from udfs.decisions.shard import Shard, ShardSettings

@@ -3,6 +3,10 @@
 A TaskManager in thread mode keeps imported modules for life: a job submitted again with
 changed code would run the old one without a word. The digest of this process is therefore
 taken once, from the files, when this module is imported, and stays what it was.
+
+The folder a job was shipped to goes with the job, the modules stay: a worker that then needed
+one more would not find it. So the modules of the two operators import each other, and what
+else is read from the folder is read at import.
 """
 
 from __future__ import annotations

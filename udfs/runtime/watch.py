@@ -20,6 +20,7 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction
 from pyflink.datastream.state import ValueStateDescriptor
 
+import udfs.runtime.decide  # noqa: F401 - see shipped.py
 from udfs.runtime.shipped import code_root, refuse_stale_code
 from udfs.runtime.watch_process import WatchTask
 

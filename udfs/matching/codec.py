@@ -10,7 +10,7 @@ Version 1 is the byte 1 and one MessagePack array, the fields of `udfs.matching.
     entries   each event once: [order, rule time in ms, the packed event]
     nodes     three integers each: 1 + the node before (0 for none), step, position in entries
 
-Orders rise. A node stands after the node before it. Numbers of states and steps hold for a
+A node stands after the node before it. Numbers of states and steps hold for a
 structure hash. Nothing to remember is no bytes at all.
 """
 
@@ -72,47 +72,58 @@ def encode(runs: Runs, rules: tuple[CompiledRule, ...], deadline: int | None) ->
         waiting = held.get(rule, ())
         flat_held.append(len(waiting))
         flat_held += waiting
-    entries, nodes = table.columns()
     hashes = [rules[rule].structure_hash for rule in found]
-    return _PREFIX + _ENCODER.encode((deadline, hashes, flat, flat_held, entries, nodes))
+    return _PREFIX + _ENCODER.encode(
+        (deadline, hashes, flat, flat_held, table.entries, table.nodes)
+    )
 
 
 class _Table:
-    """Nodes and events in the order of their numbers."""
+    """Nodes and events in the order of their numbers. HOT.
 
-    __slots__ = ("_nodes", "_numbers")
+    Attributes:
+        nodes: Three integers each, as stored.
+        entries: The events, as stored.
+    """
+
+    __slots__ = ("_numbers", "_places", "entries", "nodes")
 
     def __init__(self) -> None:
-        self._nodes: list[Node] = []
+        self.nodes: list[int] = []
+        self.entries: list[tuple[int, int, bytes]] = []
         self._numbers: dict[int, int] = {}
+        self._places: dict[int, int] = {}
 
     def number(self, node: Node) -> int:
+        """Give the number of a node; those before it get theirs first."""
         numbers = self._numbers
         known = numbers.get(id(node))
         if known is not None:
             return known
-        chain = [node]
         before = node.before
+        if before is None:
+            return self._add(node, 0)
+        front = numbers.get(id(before))
+        if front is not None:
+            return self._add(node, front + 1)
+        chain = [node]
         while before is not None and id(before) not in numbers:
             chain.append(before)
             before = before.before
+        number = -1 if before is None else numbers[id(before)]
         for link in reversed(chain):
-            numbers[id(link)] = len(self._nodes)
-            self._nodes.append(link)
-        return len(self._nodes) - 1
+            number = self._add(link, number + 1)
+        return number
 
-    def columns(self) -> tuple[list[tuple[int, int, bytes]], list[int]]:
-        """Give the events, and the three integers of each node."""
-        entries = {node.entry.order: node.entry for node in self._nodes}
-        orders = sorted(entries)
-        places = {order: place for place, order in enumerate(orders)}
-        nodes: list[int] = []
-        numbers = self._numbers
-        for node in self._nodes:
-            before = node.before
-            front = 0 if before is None else numbers[id(before)] + 1
-            nodes += (front, node.step, places[node.entry.order])
-        return [(order, entries[order].time, entries[order].pack()) for order in orders], nodes
+    def _add(self, node: Node, front: int) -> int:
+        entry = node.entry
+        place = self._places.get(entry.order)
+        if place is None:
+            place = self._places[entry.order] = len(self.entries)
+            self.entries.append(entry.row or entry.pack())
+        self.nodes += (front, node.step, place)
+        number = self._numbers[id(node)] = len(self._numbers)
+        return number
 
 
 def decode(blob: bytes, rules: Mapping[bytes, CompiledRule]) -> Runs | None:
@@ -215,7 +226,7 @@ def open_runs(runs: Runs, rules: Mapping[bytes, CompiledRule]) -> int:
     except (msgspec.DecodeError, IndexError, StopIteration) as error:
         raise _broken(runs.blob, error) from error
     runs.packed = None
-    runs.next_order = entries[-1].order + 1 if entries else 0
+    runs.next_order = max([entry.order for entry in entries], default=-1) + 1
     return unknown
 
 

@@ -278,14 +278,10 @@ class Machine:
                 for run in bucket
                 if run.state.window_ms is not None
             ]
-            ends += [
-                place.node.root.time + place.state.window_ms
-                for queue in runs.queues.values()
-                for place in queue.partial
-                if place.state is not None
-                and place.node is not None
-                and place.state.window_ms is not None
-            ]
+            for number, found in runs.queues.items():
+                first = queues.first_deadline(self.rules[number], found)
+                if first is not None:
+                    ends.append(first)
             runs.deadline = min(ends, default=None)
             runs.deadline_exact = True
         return runs.deadline

@@ -24,12 +24,14 @@ class Entry(msgspec.Struct, array_like=True, gc=False, eq=False):
         time: The user's rule time when the event came.
         packed: The event as MessagePack, once somebody needed it.
         event: The event, once somebody needed it.
+        row: What state keeps of all this, once it was written; never stored as a field.
     """
 
     order: int
     time: int
     packed: bytes | None
     event: Any = None
+    row: tuple[int, int, bytes] | None = None
 
     def value(self) -> Event:
         """Give the event."""
@@ -39,13 +41,14 @@ class Entry(msgspec.Struct, array_like=True, gc=False, eq=False):
             event = self.event = from_msgpack(self.packed)
         return event
 
-    def pack(self) -> bytes:
-        """Give the event as state keeps it."""
+    def pack(self) -> tuple[int, int, bytes]:
+        """Give the entry as state keeps it: order, time, the event as MessagePack."""
         packed = self.packed
         if packed is None:
             assert self.event is not None
             packed = self.packed = to_msgpack(self.event)
-        return packed
+        self.row = (self.order, self.time, packed)
+        return self.row
 
 
 class Node(msgspec.Struct, gc=False, eq=False):

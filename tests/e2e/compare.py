@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import pytest
+
 from udfs.decisions.records import Record
 
 SHOWN = 3
@@ -100,7 +102,9 @@ def _sorted_inside_a_moment(rows: list[tuple[int, str, str]]) -> list[tuple[int,
 def _same(what: str, got: Iterable[Any], wanted: Iterable[Any]) -> None:
     found, expected = Counter(got), Counter(wanted)
     lost, extra = expected - found, found - expected
-    assert not lost and not extra, (
+    if not lost and not extra:
+        return
+    pytest.fail(
         f"{what}: {lost.total()} lost, {extra.total()} too many or different\n"
         f"lost, e.g. {list(lost)[:SHOWN]}\nextra, e.g. {list(extra)[:SHOWN]}"
     )

@@ -1,3 +1,4 @@
+# ruff: noqa: ANN001, ANN201, ANN202, ANN204, C901, D101, D103, PLR0911, PLR0912, PLR0915, E501
 """What must come of a log of `traffic` with the config of `shop`, by straightforward code.
 
 Imports nothing of this project, on purpose: it was written from the documentation alone.
@@ -11,7 +12,7 @@ import math
 from collections import defaultdict, deque
 from hashlib import md5, sha256
 
-NAMES = "event_id event_type user_id event_time source page_id props".split()
+NAMES = {"event_id", "event_type", "user_id", "event_time", "source", "page_id", "props"}
 MINUTE = 60_000
 
 
@@ -46,7 +47,7 @@ def refusal(key, value, max_bytes):
         return "wrong_type"
     if not all(event.get(name) for name in ("event_id", "event_type", "user_id")):
         return "missing_field"
-    if not set(event) <= set(NAMES):
+    if not set(event) <= NAMES:
         return "unknown_field"
     if not number(event["event_time"]):
         return "wrong_type"

@@ -121,9 +121,7 @@ def _events(
             rank = rng.choices(range(users), cum_weights=weights)[0]
             user = f"u{rank}" if rank % 10 else f"käufer-{rank}-😀"
             skus = [f"s{rng.randrange(40)}" for _ in range(rng.randint(1, 3))]
-            heapq.heappush(
-                open_sessions, (opened_ms, next(number), user, skus, rng.randint(2, 22))
-            )
+            heapq.heappush(open_sessions, (opened_ms, next(number), user, skus, rng.randint(2, 22)))
             opened_ms += rng.expovariate(1 / apart_ms)
         at_ms, session, user, skus, left = heapq.heappop(open_sessions)
         yield _event(rng, next(number), user, int(at_ms), rng.choice(skus))

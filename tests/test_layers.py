@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -89,6 +94,21 @@ def test_only_the_shell_imports_pyflink(name: str) -> None:
         return
     found = [other for other in imported(name, MODULES[name]) if within(other, "pyflink")]
     assert not found, f"{name} imports {found}"
+
+
+def test_what_is_imported_is_declared() -> None:
+    """A package that only happens to be installed is missing in a fresh clone."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
+    declared |= {"packaging", "ruamel-yaml"}  # only in stack/; apache-flink needs both
+    distributions = packages_distributions()
+    for name, path in MODULES.items():
+        for other in imported(name, path):
+            top = other.partition(".")[0]
+            if top in OURS or top in sys.stdlib_module_names:
+                continue
+            found = {canonicalize_name(found) for found in distributions.get(top, ())}
+            assert found & declared, f"{name} imports {top}, which pyproject.toml does not name"
 
 
 def test_the_check_sees_all_packages() -> None:

@@ -176,11 +176,7 @@ class Machine:
         if runs.buckets:
             touched = [number for number in runs.buckets if number in woken]
         asked: dict[int, bool] = {}
-        if (
-            not touched
-            and not any(queues.woken_by(woken) for queues in runs.queues.values())
-            and not self._begins(starts, event, asked)
-        ):
+        if not touched and not _awaited(runs, woken) and not self._begins(starts, event, asked):
             return matches
         matches += self._process(runs, user_id, event, now, (starts, touched, woken), asked)
         return matches
@@ -308,3 +304,11 @@ def _predicates(
         if not step_spec.then.negative or index == 0:
             names.append(step_spec.name)
     return predicates
+
+
+def _awaited(runs: Runs, woken: frozenset[int]) -> bool:
+    """Whether an event concerns a run of a rule with a skip strategy. HOT."""
+    for waiting in runs.queues.values():  # noqa: SIM110 - any() costs twice as much
+        if waiting.woken_by(woken):
+            return True
+    return False

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from udfs.events.event import Event  # noqa: TC001 - msgspec reads the annotations at run time
+from udfs.events.event import Event
 
 
 class Match(msgspec.Struct):

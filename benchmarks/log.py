@@ -43,6 +43,7 @@ def producer(bootstrap: str, linger_ms: int) -> Producer:
             "enable.idempotence": True,
             "queue.buffering.max.messages": 500_000,
             "compression.type": "none",
+            "log_level": 3,  # errors; that a new broker is not ready for a second is none
         }
     )
 

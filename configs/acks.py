@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from udfs.errors import Fault  # noqa: TC001 - msgspec reads the annotations at run time
+from udfs.errors import Fault
 
 Status = Literal["READY", "NACK", "COMMITTED", "ABORTED", "SUPERSEDED"]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from configs.acks import Status  # noqa: TC001 - msgspec reads the annotations at run time
+from configs.acks import Status
 from udfs.errors import Fault, StateIncompatible
 
 if TYPE_CHECKING:

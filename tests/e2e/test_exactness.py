@@ -15,10 +15,10 @@ from tests.e2e.running import Running
 from tests.e2e.traffic import make_traffic
 from udfs.decisions.shard import ShardSettings
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 SHORT, FULL = 20_000, 200_000
-LONG = (pytest.mark.slow, pytest.mark.timeout(900))
+LONG = (pytest.mark.slow, pytest.mark.timeout(1800))
 
 
 def _case(events: int, parallelism: int, backend: str, mode: str, *marks: object) -> object:

@@ -14,7 +14,7 @@ from stack import Stack
 from tests.e2e.running import PARTITIONS, Running, await_until
 from tests.e2e.traffic import FAR_FUTURE_MS
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 PARTS = {
     "rules": [

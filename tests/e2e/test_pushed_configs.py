@@ -18,7 +18,7 @@ from stack.shipping import stage
 from tests.e2e.running import Running, await_until
 from udfs.errors import StackError
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 USERS = ("u0", "u1", "u2", "u3", "u5", "u8")  # of both subtasks; checked below
 _numbers = itertools.count()
@@ -227,6 +227,8 @@ def _submit(stack: Stack, job: Running, **changed: object) -> subprocess.Complet
 
 def test_start_while_the_config_server_is_down(shop: Shop, stack: Stack, tmp_path: Path) -> None:
     """With a last good manifest the job starts with it; without one it says what to do."""
+    revision = shop.push()
+    committed = len(shop.job.acks(status="COMMITTED", revision=revision))
     shop.job.cancel()
     try:
         stack.stop_config_server()
@@ -240,8 +242,11 @@ def test_start_while_the_config_server_is_down(shop: Shop, stack: Stack, tmp_pat
         shop.check(1, timeout_s=90)  # the one that was resolved at the first start
     finally:
         stack.restart_config_server()
-    shop.job.await_ack(status="COMMITTED", revision=shop.revision)
-    shop.check(shop.revision)
+    await_until(
+        lambda: len(shop.job.acks(status="COMMITTED", revision=revision)) > committed,
+        "the newer manifest, now that the server is back",
+    )
+    shop.check(revision)
 
 
 def test_changed_code_is_refused_by_workers_that_ran_other_code(

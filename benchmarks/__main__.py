@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code.
     """
     options = _options(arguments)
+    # Ended from outside, it stops its stack like after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))
     console = Console(highlight=False, soft_wrap=True)
     busy = servers.load()
     console.print(f"machine: {servers.machine()}; load {busy[0]:.2f} {busy[1]:.2f} {busy[2]:.2f}")

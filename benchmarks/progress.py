@@ -19,6 +19,8 @@ from benchmarks.workload import PARTITIONS
 from udfs.errors import StackError
 
 _PATIENCE_S: Final = 120.0
+_SILENCE_S: Final = 2.0
+_QUERY_S: Final = 10.0
 _LEFT: Final = 2_500
 """Events of a partition's end that nobody waits for: a job in event time holds back the last
 seconds of a log that has ended, and the last event need not complete anything."""
@@ -142,16 +144,14 @@ def follow(
     )
     consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
     heard_s = time.monotonic()
-    left = True
     try:
-        # The decisions lie in several partitions: what is there when the end shows is read, too.
-        while left or not curve.ended:
+        # The decisions lie in several partitions: what is under way at the end is read, too.
+        while not curve.ended or time.monotonic() - heard_s < _SILENCE_S or _left(consumer):
             messages = consumer.consume(2_000, 0.25)
             for message in messages:
                 value = message.value()
                 if value is not None and not message.error():
                     curve.add(message.timestamp()[1], value)
-            left = bool(messages)
             if messages:
                 heard_s = time.monotonic()
                 told(curve.events)
@@ -165,3 +165,12 @@ def follow(
     finally:
         consumer.close()
     return curve
+
+
+def _left(consumer: Consumer) -> bool:
+    """Tell whether the broker has decisions that were not read."""
+    for place in consumer.position(consumer.assignment()):
+        _low, high = consumer.get_watermark_offsets(place, timeout=_QUERY_S)
+        if high > max(place.offset, 0):
+            return True
+    return False

@@ -55,8 +55,8 @@ def print_throughput(console: Console, result: Result) -> None:
         f"{names[0]} : {names[1]} = {overall:.2f} (ratio of medians); "
         f"round by round {middle:.2f}, quartiles {low:.2f}-{high:.2f}"
     )
-    agree = "the same matches" if result.matches_equal else "NOT the same matches"
-    console.print(f"both found {agree}: {result.matches:,} compared")
+    agree = "the same" if result.matches_equal else f"{result.unshared:,} NOT shared"
+    console.print(f"matches compared: {result.matches:,}, {agree}")
     for name in names:
         _print_threads(console, name, [r.cpu_us for r in result.rounds if r.job == name])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -49,13 +49,15 @@ class Result(msgspec.Struct):
         events: In the log.
         rounds: In their order.
         matches_equal: Whether both jobs matched the same events in the first 95 % of the log.
-        matches: How many.
+        matches: How many the first job found.
+        unshared: How many only one of them found.
     """
 
     events: int
     rounds: list[Round]
     matches_equal: bool = False
     matches: int = 0
+    unshared: int = 0
 
     def rates(self, job: str) -> list[float]:
         """Give the rates of a job."""
@@ -89,7 +91,7 @@ def run(
         ended: Called with each round.
     """
     result = Result(sum(counts), [])
-    matched: dict[str, Any] = {}
+    matched: dict[str, set[tuple[str, ...]]] = {}
     for number in range(rounds):
         # Who goes first changes, so that neither always finds the machine as the other left it.
         order = contestants if number % 2 == 0 else list(reversed(contestants))
@@ -99,8 +101,9 @@ def run(
             ended(each)
             matched[contestant.name] = curve.matches
     found = list(matched.values())
-    result.matches_equal = all(each == found[0] for each in found)
     result.matches = len(found[0])
+    result.unshared = sum(len(found[0] ^ each) for each in found[1:])
+    result.matches_equal = result.unshared == 0
     return result
 
 

@@ -125,7 +125,9 @@ public final class Main {
         WatermarkStrategy<Event> watermarks = WatermarkStrategy
                 .<Event>forBoundedOutOfOrderness(Duration.ofMillis(outOfOrderMs))
                 .withTimestampAssigner((event, kafkaTime) -> event.time)
-                .withIdleness(Duration.ofSeconds(5));
+                // Long: a partition that is read late for once must not count as idle, or the
+                // watermark runs ahead and CEP drops its events as late.
+                .withIdleness(Duration.ofSeconds(30));
 
         Pattern<Event, ?> bought = Pattern
                 .<Event>begin("view", AfterMatchSkipStrategy.skipPastLastEvent())

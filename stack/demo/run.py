@@ -139,7 +139,7 @@ def _course(stack: Stack, plan: Plan, console: Console, started: Started) -> lis
     reader.start()
     sender.start()
     with Show(console, tally, reader, sender, plan.seconds) as show:
-        show.until(lambda: _half_way(tally, sender, show.start_s + plan.seconds / 2))
+        show.until_settled(lambda: _half_way(tally, sender, show.start_s + plan.seconds / 2))
         _push(show, publisher, tally, revision + 1)
         show.until(show.over)
         end_ms = int(time.time() * 1_000)
@@ -160,7 +160,7 @@ def _push(show: Show, publisher: Publisher, tally: Tally, revision: int) -> None
     pushed_s = time.monotonic()
     publisher.publish(MANIFEST, assemble(EXAMPLES, revision, [CHANGED]), "demo: on the way")
     show.news(f"pushed revision {revision}: {_described(CHANGED)}")
-    show.until(lambda: bool(_ENDS & tally.answers(revision).keys()) or show.over())
+    show.until_settled(lambda: bool(_ENDS & tally.answers(revision).keys()))
     took_ms = (time.monotonic() - pushed_s) * 1_000
     answers = ", ".join(f"{count} {status}" for status, count in tally.answers(revision).items())
     show.news(f"revision {revision}: {answers or 'no answer'}, {took_ms:.0f} ms after the push")
@@ -266,9 +266,7 @@ def _waiting_rules() -> frozenset[str]:
 
 def _half_way(tally: Tally, sender: Sender, half_s: float) -> bool:
     """Tell whether it is time to push; a job that lags gets more time under the first revision."""
-    if time.monotonic() < half_s:
-        return False
-    return tally.total("in") >= sender.sent / 2 or not sender.is_alive()
+    return time.monotonic() >= half_s and tally.total("in") >= sender.sent / 2
 
 
 def _settled(tally: Tally, sent: int) -> bool:

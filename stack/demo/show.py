@@ -16,7 +16,7 @@ from udfs.errors import StackError
 
 _SHOW_S: Final = 0.25
 _LINE_S: Final = 5.0
-_PATIENCE_S: Final = 20.0
+_PATIENCE_S: Final = 40.0
 """Nothing has moved for so long: nothing more is to be expected."""
 
 

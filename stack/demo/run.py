@@ -52,6 +52,7 @@ _SETTINGS: Final = {
 _ENDS: Final = {"COMMITTED", "ABORTED", "NACK"}
 _READ: Final = ("decisions", "late", "dead_letters", "control", "acks")
 _TOPICS_S: Final = 30.0
+_SLOT_S: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -196,12 +197,23 @@ def _start_stack(stack: Stack, started: Started, say: Callable[[str], None]) -> 
     for job_id in _demo_jobs(stack):
         jobs.cancel(stack, job_id)
         say(f"cancelled the job {job_id} of an earlier demo")
-    overview = requests.get(f"{stack.flink_rest}/overview", timeout=10).json()
-    if not overview["slots-available"]:
+    if not _slot_is_free(stack):
         index = max(stack.taskmanager_pids(), default=0) + 1
         stack.start_taskmanager(index)
         started.parts.append(f"taskmanager-{index}")
         say(f"no slot was free: started taskmanager-{index}")
+
+
+def _slot_is_free(stack: Stack) -> bool:
+    """Tell whether a job would find a slot; a TaskManager tells its own a moment after itself."""
+    deadline = time.monotonic() + _SLOT_S
+    while True:
+        overview = requests.get(f"{stack.flink_rest}/overview", timeout=10).json()
+        if overview["slots-available"]:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_SLOT_S / 20)
 
 
 def _submit(stack: Stack, started: Started) -> None:

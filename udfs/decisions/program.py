@@ -22,14 +22,24 @@ class Program:
         machine: The rules.
         plan: The aggregates.
         flows: The flows, in the manifest's order.
+        payload: The manifest that this was compiled from, as the job keeps it.
     """
 
     __slots__ = (
-        "_errors_taken", "flows", "flows_by_rule", "flows_by_type", "machine", "plan", "revision",
+        "_errors_taken", "flows", "flows_by_rule", "flows_by_type", "machine", "payload", "plan",
+        "revision",
     )  # fmt: skip
 
-    def __init__(self, revision: int, machine: Machine, plan: Plan, flows: Sequence[Flow]) -> None:
+    def __init__(
+        self,
+        revision: int,
+        machine: Machine,
+        plan: Plan,
+        flows: Sequence[Flow],
+        payload: bytes = b"",
+    ) -> None:
         self.revision = revision
+        self.payload = payload
         self.machine = machine
         self.plan = plan
         self.flows = tuple(flows)
@@ -74,6 +84,7 @@ class Program:
         parts: Mapping[str, Sequence[Any]],
         topics: Collection[str],
         cache: CodeCache | None = None,
+        payload: bytes = b"",
     ) -> Program:
         """Compile the parts of a manifest and check them against each other.
 
@@ -82,6 +93,7 @@ class Program:
             parts: Lists by name: ``rules``, ``aggregates``, ``flows``.
             topics: Topics that actions may write.
             cache: Compiled code of expressions; filled with what it lacks.
+            payload: The manifest itself, kept beside the journals that depend on it.
 
         Raises:
             ConfigInvalid: With all faults of all parts.
@@ -108,7 +120,7 @@ class Program:
             faults.extend(error.faults)
         if faults or machine is None or plan is None:
             raise ConfigInvalid(faults)
-        return cls(revision, machine, plan, flows)
+        return cls(revision, machine, plan, flows, payload)
 
 
 def _named(specs: Sequence[Any], key: str) -> tuple[str, ...]:

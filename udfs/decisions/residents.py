@@ -1,7 +1,7 @@
 """Subjects whose state is decoded: those of the batch, and some that were met lately.
 
-The cache only saves reads. Every batch writes what it touched, so that an entry is never
-ahead of the stored state, and dropping one loses nothing.
+What a batch changes stays here until the shard flushes; until then its journal holds the records
+that changed it. Only what is written may be dropped.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ class Residents:
         self._store = store
         self._most = most
         self._found: OrderedDict[str, Resident] = OrderedDict()
-        self._unwritten: dict[str, bytes] = {}
+        self._changed: dict[str, Resident] = {}
+        self._gone: set[str] = set()
 
     def load(self, subject: str, program: Program) -> Resident:
         """Give a subject, a new one if it was never seen.
@@ -132,7 +133,7 @@ class Residents:
         if found is not None:
             self._found.move_to_end(subject)
             return found
-        blob = self._store.get(subject)
+        blob = None if subject in self._gone else self._store.get(subject)
         if blob is None:
             found = Resident(Subject(), stored=False)
         else:
@@ -146,30 +147,38 @@ class Residents:
         return found
 
     def save(self, subject: str, resident: Resident, program: Program) -> None:
-        """Note a subject for writing; `flush` writes."""
-        state = resident.state
-        state.revision = program.revision
-        if resident.aggregates_dirty or resident.runs_dirty:
-            resident.pack(program)
-        self._unwritten[subject] = encode_subject(state)
-        resident.stored = True
+        """Note that a subject changed; `flush` writes it. HOT."""
+        resident.state.revision = program.revision
+        self._changed[subject] = resident
 
     def drop(self, subject: str) -> None:
-        """Forget a subject, in memory and in the store."""
+        """Forget a subject, in memory at once, in the store with the next flush."""
         resident = self._found.pop(subject, None)
-        self._unwritten.pop(subject, None)
+        self._changed.pop(subject, None)
         if resident is not None and resident.stored:
-            self._store.remove(subject)
+            self._gone.add(subject)
 
-    def flush(self) -> None:
-        """Write what was saved since the last flush, then forget the longest unused."""
-        if self._unwritten:
-            self._store.put_all(self._unwritten)
-            self._unwritten = {}
+    def flush(self, program: Program) -> None:
+        """Write what changed since the last flush, then drop the longest unused from memory.
+
+        Args:
+            program: Under which it changed.
+        """
+        for subject in self._gone:
+            self._store.remove(subject)
+        self._gone.clear()
+        blobs = {}
+        for subject, resident in self._changed.items():
+            resident.pack(program)
+            resident.stored = True
+            blobs[subject] = encode_subject(resident.state)
+        if blobs:
+            self._store.put_all(blobs)
+            self._changed.clear()
         found = self._found
         while len(found) > self._most:
             found.popitem(last=False)
 
     def clear(self) -> None:
-        """Drop what is decoded; the store keeps all."""
+        """Drop what is decoded, after a flush; the store keeps all."""
         self._found.clear()

@@ -19,6 +19,8 @@ import msgspec
 
 from udfs.decisions.decider import Decider
 from udfs.decisions.program import Program
+from udfs.decisions.journal import MOST_BYTES, MOST_EVENTS, Entry, decode_entry, encode_entry
+from udfs.decisions.killed import NOTHING_KILLED
 from udfs.decisions.records import Outlet, Record, Topics
 from udfs.decisions.residents import Resident, Residents
 from udfs.decisions.subject import NEVER, Held, Subject
@@ -88,6 +90,26 @@ class ShardStore(Protocol):
     def get(self, subject: str) -> bytes | None:
         """Give a subject's blob, or None."""
 
+    def journal(self) -> list[bytes]:
+        """Give the journal's entries in the order in which they were written."""
+
+    def append(self, number: int, entry: bytes) -> None:
+        """Write an entry of the journal.
+
+        Args:
+            number: How many there are already.
+            entry: The entry.
+        """
+
+    def clear_journal(self) -> None:
+        """Forget the journal."""
+
+    def program(self) -> bytes | None:
+        """Give the manifest under which the journal was written, or None."""
+
+    def put_program(self, payload: bytes) -> None:
+        """Write that manifest."""
+
     def put_all(self, blobs: dict[str, bytes]) -> None:
         """Write the blobs of several subjects."""
 
@@ -110,6 +132,8 @@ class ShardSettings(msgspec.Struct, frozen=True, kw_only=True):
         max_event_bytes: Larger records are dead.
         counts_interval_ms: Counts are told to ``control`` at most so often.
         resident_subjects: Subjects whose decoded state is kept in memory, per shard.
+        journal_events: Events after which the state of all subjects that changed is written.
+        journal_bytes: Bytes of events after which it is.
         topics: Where records go.
     """
 
@@ -123,6 +147,8 @@ class ShardSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_event_bytes: int = 1 << 20
     counts_interval_ms: int = 10_000
     resident_subjects: int = 2_000
+    journal_events: int = MOST_EVENTS
+    journal_bytes: int = MOST_BYTES
     topics: Topics = Topics()
 
 
@@ -140,19 +166,25 @@ class Shard:
         settings: Of the core.
         program: In force until `switch` is called.
         started_ms: Wall clock at the start of this attempt.
+        recompile: Makes a program of a manifest (`Program.payload`): needed where a journal was
+            written under another one.
+
+    Attributes:
+        killed: What the kill switches stop; set anew whenever they change.
     """
 
     def __init__(
         self, number: int, store: ShardStore, settings: ShardSettings, program: Program,
-        started_ms: int,
+        started_ms: int, recompile: Callable[[bytes], Program] | None = None,
     ) -> None:  # fmt: skip
         self.number = number
-        self.killed: Callable[[str, str | None], bool] = _nothing_killed
+        self.killed = NOTHING_KILLED
         self._store = store
         self._settings = settings
         self._started_ms = started_ms
         self._heard: dict[int, int] = {}
         self._fired: dict[int, int] = {}
+        self._woken = 0
         self._header = _decode_header(store.header())
         self._counts = self._header.counts
         self._reorder = settings.reorder
@@ -162,7 +194,45 @@ class Shard:
         self._wheel = Wheel(store.chunks)
         self._residents = Residents(store, settings.resident_subjects)
         self._told_ms = started_ms
+        self._entries = self._journaled_events = self._journaled_bytes = 0
+        written_under = store.program()
+        entries = store.journal()
+        if entries:
+            self._replay(entries, program, written_under, recompile)
+        if written_under != program.payload:
+            self._header.revision = -1  # announced with the next batch, and kept for its journal
+        if self._header.timer_at <= started_ms:
+            self._header.timer_at = 0  # it has rung since, or rings at once
         self._use(program)
+
+    def _replay(
+        self,
+        entries: Sequence[bytes],
+        program: Program,
+        payload: bytes | None,
+        recompile: Callable[[bytes], Program] | None,
+    ) -> None:
+        """Work off the journal again, and send nothing: all of it was sent before."""
+        if payload is not None and payload != program.payload:
+            if recompile is None:
+                raise StateIncompatible(
+                    f"the journal of shard {self.number} was written under another manifest, and "
+                    "nothing was given to compile it"
+                )
+            program = recompile(payload)
+        self._use(program)
+        for blob in entries:
+            entry = decode_entry(blob)
+            self.killed = entry.killed
+            outlet = Outlet(self._settings.topics, program.revision)
+            self._work(
+                outlet, entry.keys, entry.values, entry.partitions, entry.offsets, entry.now_ms
+            )
+        self.killed = NOTHING_KILLED
+        self._heard.clear()  # silence is counted from the start of this attempt
+        self._entries = len(entries)
+        self.flush()
+        self._residents.clear()
 
     # -- program ----------------------------------------------------------------------------
 
@@ -180,7 +250,8 @@ class Shard:
     def switch(self, program: Program) -> None:
         """Take another program from the next batch on; state moves over as it is touched."""
         if program is not self._program:
-            self._residents.clear()  # all are written: every batch ends with its subjects saved
+            self.flush()
+            self._residents.clear()
             self._use(program)
 
     # -- a batch ----------------------------------------------------------------------------
@@ -207,6 +278,21 @@ class Shard:
         """
         outlet = Outlet(self._settings.topics, self._program.revision)
         self._announce(outlet)
+        self._work(outlet, keys, values, partitions, offsets, now_ms)
+        self._tell(outlet, now_ms)
+        self._note(Entry(self.killed, now_ms, keys, values, partitions, offsets))
+        return outlet.records
+
+    def _work(
+        self,
+        outlet: Outlet,
+        keys: Sequence[bytes | None],
+        values: Sequence[bytes | None],
+        partitions: Sequence[int],
+        offsets: Sequence[int],
+        now_ms: int,
+    ) -> None:
+        """Do all that depends on state, program, kill switches and these arguments alone."""
         arrivals = self._receive(outlet, keys, values, partitions, offsets, now_ms)
         for subject, items in arrivals.items():
             resident = self._residents.load(subject, self._program)
@@ -218,9 +304,6 @@ class Shard:
             self._heard[partition] = now_ms
             if clock is not None:
                 self._fire(outlet, partition, clock.newest - self._settings.out_of_orderness_ms)
-        self._tell(outlet, now_ms)
-        self._save()
-        return outlet.records
 
     def _receive(
         self,
@@ -347,9 +430,9 @@ class Shard:
                 resident.runs_changed(self._program)
         flows = self._flows_by_type.get(kind)
         if flows is not None:
-            self._decider.on_event(outlet, subject, resident, event, now, flows, self.killed)
+            self._decider.on_event(outlet, subject, resident, event, now, flows, self.killed.stops)
         if matches:
-            self._decider.on_matches(outlet, subject, resident, matches, self.killed)
+            self._decider.on_matches(outlet, subject, resident, matches, self.killed.stops)
 
     # -- time moves on ----------------------------------------------------------------------
 
@@ -364,7 +447,7 @@ class Shard:
         for match in matches:
             state.time = max(state.time, match.at)
         if matches:
-            self._decider.on_matches(outlet, subject, resident, matches, self.killed)
+            self._decider.on_matches(outlet, subject, resident, matches, self.killed.stops)
         return bool(matches)
 
     def _release(self, outlet: Outlet, subject: str, resident: Resident, clock: int) -> bool:
@@ -398,10 +481,12 @@ class Shard:
         return expiry if state.deadline == NEVER else max(expiry, state.deadline + 1)
 
     def _fire(self, outlet: Outlet, partition: int, clock: int) -> bool:
-        """Wake everybody in a partition whose time has come."""
+        """Wake everybody in a partition whose time has come; True if anything was decided upon."""
         fired = False
         self._fired[partition] = clock
-        for subject in self._wheel.due(partition, clock):
+        woken = self._wheel.due(partition, clock)
+        self._woken += len(woken)
+        for subject in woken:
             resident = self._residents.load(subject, self._program)
             state = resident.state
             if state.partition != partition or state.armed > clock:
@@ -448,7 +533,6 @@ class Shard:
         if wanted is None or 0 < self._header.timer_at <= wanted:
             return None
         self._header.timer_at = wanted
-        self._save_header()
         return wanted
 
     def _wanted_timer(self, now_ms: int) -> int | None:
@@ -476,6 +560,7 @@ class Shard:
         """
         outlet = Outlet(self._settings.topics, self._program.revision)
         self._announce(outlet)
+        woken = self._woken
         if at_ms >= self._header.timer_at:
             self._header.timer_at = 0
         idle_ms = self._settings.idle_advance_ms
@@ -490,7 +575,8 @@ class Shard:
                     outlet.control("idle_advance", self.number, self._offsets(),
                                    partition=partition, clock=clock)  # fmt: skip
         self._tell(outlet, now_ms)
-        self._save()
+        if self._woken != woken:
+            self.flush()  # an idle advance is not in the journal
         return outlet.records
 
     # -- what is told and kept --------------------------------------------------------------
@@ -502,6 +588,8 @@ class Shard:
             outlet.control(
                 "revision", self.number, self._offsets(), revision=self._program.revision
             )
+            self._store.put_program(self._program.payload)
+            self.flush()
 
     def _tally(self) -> tuple[int, int]:
         return self._counts["in"], self._counts["decisions"]
@@ -517,17 +605,26 @@ class Shard:
     def _offsets(self) -> dict[str, int]:
         return {str(partition): clock.offset for partition, clock in self._header.clocks.items()}
 
-    def _save(self) -> None:
-        self._residents.flush()
+    def _note(self, entry: Entry) -> None:
+        """Keep a batch that was worked off: in the journal, or by writing what it changed."""
+        self._journaled_events += len(entry.keys)
+        if self._journaled_events < self._settings.journal_events:
+            blob = encode_entry(entry)
+            self._journaled_bytes += len(blob)
+            if self._journaled_bytes < self._settings.journal_bytes:
+                self._store.append(self._entries, blob)
+                self._entries += 1
+                return
+        self.flush()
+
+    def flush(self) -> None:
+        """Write the state of everything that changed; the journal is empty then."""
+        self._residents.flush(self._program)
         self._wheel.flush()
-        self._save_header()
-
-    def _save_header(self) -> None:
         self._store.put_header(msgspec.msgpack.encode(self._header))
-
-
-def _nothing_killed(_flow: str, _rule: str | None) -> bool:
-    return False
+        if self._entries:
+            self._store.clear_journal()
+        self._entries = self._journaled_events = self._journaled_bytes = 0
 
 
 def _hold(buffer: list[Held], event: Event, partition: int, offset: int) -> None:

@@ -63,12 +63,13 @@ class Wheel:
         store: The chunks; only their keys are read here.
     """
 
-    __slots__ = ("_buckets", "_dirty", "_queues", "_store")
+    __slots__ = ("_buckets", "_changed", "_dirty", "_queues", "_store")
 
     def __init__(self, store: ChunkStore) -> None:
         self._store = store
         self._buckets: dict[tuple[int, int], dict[int, _Bucket]] = {}
         self._queues: dict[int, list[tuple[int, int]]] = {}
+        self._changed: dict[str, bytes | None] = {}
         self._dirty: list[tuple[int, int, int, _Bucket]] = []
         for key in store.keys():  # noqa: SIM118 - a store, not a dict
             partition, bits, start, sequence = (int(part) for part in key.split(":"))
@@ -135,14 +136,14 @@ class Wheel:
             bucket = self._buckets[partition, bits].pop(start)
             for sequence in bucket.stored:
                 key = f"{partition}:{bits}:{start}:{sequence}"
-                chunk = self._store.get(key)
+                chunk = self._changed[key] if key in self._changed else self._store.get(key)
                 if chunk is not None:
                     found.extend(msgspec.msgpack.decode(chunk, type=list[str]))
-                    self._store.remove(key)
+                    self._changed[key] = None
             if bucket.names:
                 found.extend(bucket.names)
                 # Harmless when the open chunk was never written.
-                self._store.remove(f"{partition}:{bits}:{start}:{bucket.sequence}")
+                self._changed[f"{partition}:{bits}:{start}:{bucket.sequence}"] = None
                 bucket.dirty = False
         return found
 
@@ -156,13 +157,19 @@ class Wheel:
         return [partition for partition, queue in self._queues.items() if queue]
 
     def flush(self) -> None:
-        """Write what was filed since the last flush."""
+        """Write what was filed or taken out since the last flush; the store changes here alone."""
         for partition, bits, start, bucket in self._dirty:
             if bucket.dirty:
                 self._write(partition, bits, start, bucket)
                 bucket.dirty = False
         self._dirty.clear()
+        for key, chunk in self._changed.items():
+            if chunk is None:
+                self._store.remove(key)
+            else:
+                self._store.put(key, chunk)
+        self._changed.clear()
 
     def _write(self, partition: int, bits: int, start: int, bucket: _Bucket) -> None:
         key = f"{partition}:{bits}:{start}:{bucket.sequence}"
-        self._store.put(key, msgspec.msgpack.encode(bucket.names))
+        self._changed[key] = msgspec.msgpack.encode(bucket.names)

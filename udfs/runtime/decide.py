@@ -93,11 +93,14 @@ class DecideFunction(KeyedBroadcastProcessFunction):
         shard = self._shards.get(label)
         if shard is None:
             number = self._numbers[label]
-            shard = Shard(number, self._store, self._settings, program, self._started_ms)
-            shard.killed = self._switching.killed
+            shard = Shard(
+                number, self._store, self._settings, program, self._started_ms,
+                self._switching.recompile,
+            )  # fmt: skip
             self._shards[label] = shard
         else:
             shard.switch(program)
+        shard.killed = self._switching.kill
         return shard
 
     def process_element(self, value: Any, ctx: Any) -> Iterator[Row]:

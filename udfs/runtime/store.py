@@ -12,7 +12,9 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 # thread mode. The names are part of every savepoint and never change.
 _SUBJECTS = MapStateDescriptor("subjects", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
 _CHUNKS = MapStateDescriptor("deadlines", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+_JOURNAL = MapStateDescriptor("journal", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
 _HEADER = ValueStateDescriptor("shard", Types.PICKLED_BYTE_ARRAY())
+_PROGRAM = ValueStateDescriptor("program", Types.PICKLED_BYTE_ARRAY())
 
 
 class FlinkChunks:
@@ -48,7 +50,9 @@ class FlinkStore:
 
     def __init__(self, context: Any) -> None:
         self._subjects = context.get_map_state(_SUBJECTS)
+        self._journal = context.get_map_state(_JOURNAL)
         self._header = context.get_state(_HEADER)
+        self._program = context.get_state(_PROGRAM)
         self._chunks = FlinkChunks(context.get_map_state(_CHUNKS))
         # In process mode a put only fills a cache, and put_all of PyFlink 2.3 is broken there:
         # it takes the keys of the dictionary apart.
@@ -67,6 +71,27 @@ class FlinkStore:
     def put_header(self, header: bytes) -> None:
         """Write the shard's header."""
         self._header.update(header)
+
+    def journal(self) -> list[bytes]:
+        """Give the journal's entries in order."""
+        return [blob for _, blob in sorted(self._journal.items())]
+
+    def append(self, number: int, entry: bytes) -> None:
+        """Write an entry of the journal."""
+        self._journal.put(f"{number:08d}", entry)
+
+    def clear_journal(self) -> None:
+        """Forget the journal."""
+        self._journal.clear()
+
+    def program(self) -> bytes | None:
+        """Give the manifest under which the journal was written, or None."""
+        found: bytes | None = self._program.value()
+        return found
+
+    def put_program(self, payload: bytes) -> None:
+        """Write that manifest."""
+        self._program.update(payload)
 
     def get(self, subject: str) -> bytes | None:
         """Give a subject's blob, or None."""

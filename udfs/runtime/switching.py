@@ -14,6 +14,7 @@ import structlog
 
 from configs.acks import AckRecord
 from configs.manifest import Resolved
+from udfs.decisions.killed import NOTHING_KILLED, Killed
 from udfs.decisions.program import Program
 from udfs.decisions.records import Record
 from udfs.errors import ConfigInvalid, Fault
@@ -67,14 +68,13 @@ class Switching:
         self._topics = topics
         self._acks = acks
         self._prepared: _Prepared | None = None
-        self._kill = Message("kill")
+        self.kill = NOTHING_KILLED
         self.program = self._compile(shipped, None)
         self._digest = shipped.digest
 
-    def killed(self, flow: str, rule: str | None) -> bool:
-        """Tell whether a flow or the rule that triggers it is switched off."""
-        kill = self._kill
-        return kill.all or flow in kill.flows or (rule is not None and rule in kill.rules)
+    def recompile(self, payload: bytes) -> Program:
+        """Make a program of a manifest that a shard has kept."""
+        return self._compile(Resolved.load(payload), None)
 
     def restore(self, get: Callable[[str], bytes | None]) -> None:
         """Take what a checkpoint holds; it is newer than what the driver shipped.
@@ -90,7 +90,7 @@ class Switching:
                 self._digest = resolved.digest
         kill = get(KILLED)
         if kill is not None:
-            self._kill = msgspec.json.decode(kill, type=Message)
+            self.kill = msgspec.json.decode(kill, type=Killed)
 
     def take(self, line: str, put: Callable[[str, bytes], None], now_ms: int) -> list[Record]:
         """Take one message.
@@ -113,8 +113,8 @@ class Switching:
                 if self._prepared is not None and self._prepared.prepare_id == message.prepare_id:
                     self._prepared = None
             case "kill":
-                self._kill = message
-                put(KILLED, msgspec.json.encode(message))
+                self.kill = Killed(message.all, frozenset(message.flows), frozenset(message.rules))
+                put(KILLED, msgspec.json.encode(self.kill))
         return []
 
     def _prepare(self, message: Message, now_ms: int) -> Record:
@@ -165,7 +165,7 @@ class Switching:
             "aggregates": resolved.aggregates,
             "flows": resolved.flows,
         }
-        return Program.compile(resolved.revision, parts, self._topics, cache)
+        return Program.compile(resolved.revision, parts, self._topics, cache, resolved.dump())
 
 
 def _not_higher(revision: int, runs: int) -> Fault:

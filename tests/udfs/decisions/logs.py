@@ -167,6 +167,7 @@ def run(
                 found[one.topic, one.key].append(one)
         if number in restarts:
             shard = Shard(0, store, settings, program(), 0)
+    shard.flush()
     return dict(found), store
 
 

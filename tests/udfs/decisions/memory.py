@@ -35,6 +35,8 @@ class MemoryStore:
         self.chunks = MemoryChunks()
         self.subjects: dict[str, bytes] = {}
         self.shard: bytes | None = None
+        self.entries: dict[int, bytes] = {}
+        self.payload: bytes | None = None
 
     def header(self) -> bytes | None:
         """Give the header."""
@@ -43,6 +45,26 @@ class MemoryStore:
     def put_header(self, header: bytes) -> None:
         """Write the header."""
         self.shard = bytes(header)
+
+    def journal(self) -> list[bytes]:
+        """Give the journal."""
+        return [blob for _, blob in sorted(self.entries.items())]
+
+    def append(self, number: int, entry: bytes) -> None:
+        """Write an entry."""
+        self.entries[number] = bytes(entry)
+
+    def clear_journal(self) -> None:
+        """Forget the journal."""
+        self.entries.clear()
+
+    def program(self) -> bytes | None:
+        """Give the journal's manifest."""
+        return self.payload
+
+    def put_program(self, payload: bytes) -> None:
+        """Write the journal's manifest."""
+        self.payload = bytes(payload)
 
     def get(self, subject: str) -> bytes | None:
         """Give a subject."""

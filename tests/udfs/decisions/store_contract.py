@@ -36,6 +36,27 @@ def subjects_come_and_go(store: ShardStore) -> None:
     assert store.get("哈啰") == b"\x00"
 
 
+def journal_keeps_its_order(store: ShardStore) -> None:
+    """More than ten entries, cleared, begun anew; apart from subjects and header."""
+    for number in range(12):
+        store.append(number, b"entry %d" % number)
+    assert store.journal() == [b"entry %d" % number for number in range(12)]
+    store.put_all({"00000001": b"a subject"})
+    store.clear_journal()
+    assert store.journal() == []
+    assert store.get("00000001") == b"a subject"
+    store.append(0, b"")
+    assert store.journal() == [b""]
+
+
+def program_is_replaced(store: ShardStore) -> None:
+    """None at first, then the last one written."""
+    assert store.program() is None
+    store.put_program(b"one")
+    store.put_program(b"two")
+    assert store.program() == b"two"
+
+
 def chunks_are_listed(store: ShardStore) -> None:
     """Keys are those written and not removed."""
     for key in ("0:6:64:0", "1:6:64:0", "0:9:512:1"):
@@ -49,5 +70,12 @@ def chunks_are_listed(store: ShardStore) -> None:
 
 CHECKS: dict[str, Callable[[ShardStore], None]] = {
     check.__name__: check
-    for check in (absent_is_none, header_is_replaced, subjects_come_and_go, chunks_are_listed)
+    for check in (
+        absent_is_none,
+        header_is_replaced,
+        subjects_come_and_go,
+        journal_keeps_its_order,
+        program_is_replaced,
+        chunks_are_listed,
+    )
 }

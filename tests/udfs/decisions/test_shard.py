@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import hypothesis.strategies as st
+import msgspec
 import pytest
 from hypothesis import given
 
@@ -20,6 +21,8 @@ from tests.udfs.decisions.logs import (
     run,
 )
 from tests.udfs.decisions.memory import MemoryStore
+from udfs.decisions.killed import Killed
+from udfs.decisions.program import Program
 from udfs.decisions.records import Record
 from udfs.decisions.shard import Shard, ShardSettings
 from udfs.decisions.subject import Subject, decode_subject, encode_subject
@@ -72,7 +75,9 @@ def test_batching_and_restarts_change_nothing(
     ordering: str, log: list[Arrived], data: st.DataObject
 ) -> None:
     """One batch, one a record, any cut, restarted anywhere: the same records for every key."""
-    settings = SETTINGS[ordering]
+    settings = msgspec.structs.replace(
+        SETTINGS[ordering], journal_events=data.draw(st.sampled_from((1, 3, 7, 1_000)))
+    )
     whole, left = run(log, [], settings)
     cuts = data.draw(st.lists(st.integers(1, len(log)), max_size=10))
     restarts = data.draw(st.frozensets(st.integers(0, 10)))
@@ -294,15 +299,71 @@ def test_state_goes_away() -> None:
     store = MemoryStore()
     shard = Shard(0, store, SETTINGS["arrival"], program(1, parts), 0)
     process(shard, record(1, "u", "view", 0, price=15.0, sku="x"))
+    shard.flush()
     assert "u" in store.subjects
     process(shard, record(2, "v", "other", 24 * 3_600_000))
+    shard.flush()
     assert "u" not in store.subjects
+
+
+def test_a_journal_is_worked_off_under_its_own_program() -> None:
+    """A batch under revision 1, a restart with revision 2: the run that began goes on."""
+    store = MemoryStore()
+    old = Program.compile(1, PARTS, {"decisions"}, payload=b"one")
+    new = Program.compile(2, {**PARTS, "rules": PARTS["rules"][:1], "flows": PARTS["flows"][:1]},
+                          {"decisions"}, payload=b"two")  # fmt: skip
+    settings = ShardSettings(idle_advance_ms=None)
+    shard = Shard(0, store, settings, old, 0)
+    process(shard, record(1, "u", "view", 0, price=15.0, sku="x"))
+    assert store.subjects == {}
+    assert len(store.entries) == 1
+    asked = []
+
+    def recompile(payload: bytes) -> Program:
+        asked.append(payload)
+        return old
+
+    again = Shard(0, store, settings, new, 0, recompile)
+    assert asked == [b"one"]
+    assert store.entries == {}
+    records = process(again, record(2, "u", "pay", 1, price=15.0, sku="x"))
+    (decision,) = of(records, "decisions")
+    assert (decision["revision"], decision["trigger"]["event_ids"]) == (2, ["e1", "e2"])
+    assert store.payload == b"two"
+
+
+def test_a_journal_keeps_what_was_killed() -> None:
+    """A limit used up before the kill switch was thrown is used up after the restart."""
+    store = MemoryStore()
+    settings = ShardSettings(idle_advance_ms=None, out_of_orderness_ms=2_000)
+    shard = Shard(0, store, settings, program(), 0)
+    process(shard, record(1, "u", "cart", 0), record(2, "v", "other", 7_000))
+    shard.killed = Killed(all=True)
+    again = Shard(0, store, settings, program(), 0)
+    assert again._header.counts["decisions"] == 1
+    process(again, record(3, "u", "cart", 8_000), record(4, "v", "other", 15_000))
+    assert again._header.counts["limited"] == 1
+
+
+def test_a_journal_grows_no_further_than_told() -> None:
+    """After so many events or bytes the subjects are written and it is empty."""
+    store = MemoryStore()
+    settings = ShardSettings(idle_advance_ms=None, journal_events=3)
+    shard = Shard(0, store, settings, program(), 0)
+    process(shard, record(1, "u", "view", 0, sku="x"), record(2, "u", "view", 1, sku="x"))
+    assert (len(store.entries), len(store.subjects)) == (1, 0)
+    process(shard, record(3, "u", "view", 2, sku="x"))
+    assert (len(store.entries), len(store.subjects)) == (0, 1)
+    small = ShardSettings(idle_advance_ms=None, journal_bytes=10)
+    shard = Shard(1, MemoryStore(), small, program(), 0)
+    process(shard, record(1, "u", "view", 0, sku="x"))
+    assert shard._entries == 0
 
 
 def test_a_killed_flow_is_counted_and_silent() -> None:
     """The kill switch names a flow or the rule that triggers it."""
     shard = fresh()
-    shard.killed = lambda flow, rule: flow == "big" or rule == "bought"
+    shard.killed = Killed(flows=frozenset(["big"]), rules=frozenset(["bought"]))
     records = process(
         shard, record(1, "u", "view", 0, price=15.0, sku="x"),
         record(2, "u", "pay", 1, price=40.0, sku="x"),

@@ -73,6 +73,12 @@ class _Map:
     def keys(self) -> Any:
         return self._of().keys()
 
+    def items(self) -> Any:
+        return self._of().items()
+
+    def clear(self) -> None:
+        self._of().clear()
+
 
 class Harness:
     """Drives a `DecideFunction` as Flink would."""

@@ -115,18 +115,21 @@ def test_after_a_restore_the_newer_one_runs() -> None:
 def test_the_kill_switch() -> None:
     """Flows, rules, everything, and lifted again; kept in broadcast state."""
     worker = Worker(ONE)
-    killed = worker.switching.killed
+
+    def killed(flow: str, rule: str | None) -> bool:
+        return worker.switching.kill.stops(flow, rule)
+
     assert not killed("f", "r")
     worker.hear(type="kill", flows=["f"], rules=["r"], all=False)
     assert killed("f", None)
     assert killed("g", "r")
     assert not killed("g", "s")
     again = Worker(ONE, {KILLED: worker.state[KILLED]})
-    assert again.switching.killed("f", None)
+    assert again.switching.kill.stops("f", None)
     worker.hear(type="kill", flows=[], rules=[], all=True)
-    assert worker.switching.killed("g", None)
+    assert worker.switching.kill.stops("g", None)
     worker.hear(type="kill", flows=[], rules=[], all=False)
-    assert not worker.switching.killed("f", None)
+    assert not worker.switching.kill.stops("f", None)
 
 
 def test_shipped_code_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,8 +77,7 @@ def publish(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="One rule, aggregate or flow, in place of the one of the same name; "
-            "repeatable.",
+            help="One rule, aggregate or flow, in place of the one of the same name; repeatable.",
         ),
     ] = None,
     namespace: Namespace = MANIFEST,

@@ -198,7 +198,7 @@ def batches(tables: StreamTableEnvironment, settings: DecideSettings) -> DataStr
 def write(
     tables: StreamTableEnvironment, settings: DecideSettings, records: DataStream, watch: DataStream
 ) -> None:
-    """Send records to Kafka through two sinks: one for what must be exact, one for what is urgent."""
+    """Send records to Kafka through two sinks: what must be exact, and what is urgent."""
     schema = (
         Schema.new_builder()
         .column("topic", DataTypes.STRING())

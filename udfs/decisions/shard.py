@@ -18,9 +18,9 @@ from typing import Final, Protocol
 import msgspec
 
 from udfs.decisions.decider import Decider
-from udfs.decisions.program import Program
 from udfs.decisions.journal import MOST_BYTES, MOST_EVENTS, Entry, decode_entry, encode_entry
 from udfs.decisions.killed import NOTHING_KILLED
+from udfs.decisions.program import Program
 from udfs.decisions.records import Outlet, Record, Topics
 from udfs.decisions.residents import Resident, Residents
 from udfs.decisions.subject import NEVER, Held, Subject

@@ -45,7 +45,7 @@ COMMANDS = (
     Command("traffic", "stack.demo.command:send_traffic", "Send simulated events to a topic."),
     Command("demo", "stack.demo.command:demo", "Show the whole system at work."),
     Command("settings", "stack.submit:settings", "Print the settings of jobs/decide as Markdown."),
-    Command("config", "configs.cli:app", "Publish, show and check configs."),
+    Command("config", "udfs.runtime.config_command:app", "Publish, show and check configs."),
 )
 
 

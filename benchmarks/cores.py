@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from benchmarks.workload import USERS, Traffic, parts
+from udfs.decisions.memory import MemoryStore
 from udfs.decisions.program import Program
 from udfs.decisions.records import Topics
 from udfs.decisions.shard import Shard, ShardSettings
@@ -56,51 +57,6 @@ class Stage(msgspec.Struct, frozen=True):
     us: float
     low: float
     high: float
-
-
-class MemoryChunks(dict[str, bytes]):
-    """Chunks of a deadline wheel in a dictionary."""
-
-    def put(self, key: str, chunk: bytes) -> None:
-        """Write a chunk."""
-        self[key] = chunk
-
-    def remove(self, key: str) -> None:
-        """Forget a chunk."""
-        self.pop(key, None)
-
-
-class MemoryStore:
-    """State of one shard in dictionaries."""
-
-    def __init__(self) -> None:
-        self.chunks = MemoryChunks()
-        self._subjects: dict[str, bytes] = {}
-        self._header: bytes | None = None
-
-    def header(self) -> bytes | None:
-        """Give the header."""
-        return self._header
-
-    def put_header(self, header: bytes) -> None:
-        """Write the header."""
-        self._header = header
-
-    def get(self, subject: str) -> bytes | None:
-        """Give a subject."""
-        return self._subjects.get(subject)
-
-    def put_all(self, blobs: dict[str, bytes]) -> None:
-        """Write subjects."""
-        self._subjects.update(blobs)
-
-    def remove(self, subject: str) -> None:
-        """Forget a subject."""
-        self._subjects.pop(subject, None)
-
-    def mean_bytes(self) -> float:
-        """Give the mean size of a subject."""
-        return statistics.fmean(len(blob) for blob in self._subjects.values())
 
 
 def make_batches(events: int) -> list[Batch]:

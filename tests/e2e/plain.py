@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.e2e.traffic import Logged
-from tests.udfs.decisions.memory import MemoryStore
+from udfs.decisions.memory import MemoryStore
 from udfs.decisions.program import Program
 from udfs.decisions.records import Record
 from udfs.decisions.shard import Shard, ShardSettings

@@ -85,6 +85,9 @@ def test_python_jobs_run_in_the_cluster(
 ) -> None:
     """Keyed state in both modes; a second thread-mode job in the same TaskManager works, too."""
     folder = stage(tmp_path / "ship")
+    for index in stack.taskmanager_pids():  # those of other tests keep the modules they imported
+        stack.kill_taskmanager(index)
+        stack.start_taskmanager(index)
     offsets = {index: _size(stack, index) for index in stack.taskmanager_pids()}
     for mode in modes:
         done = stack.flink("run", "-p", "1", "-py", str(PROBE), "-pyfs", str(folder), mode)

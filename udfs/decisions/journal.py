@@ -46,7 +46,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     offsets: Sequence[int]
 
 
-_encode = msgspec.msgpack.Encoder().encode
+_encode = msgspec.msgpack.Encoder(enc_hook=list).encode  # any sequence will do, a range too
 _decoder = msgspec.msgpack.Decoder(Entry)
 
 

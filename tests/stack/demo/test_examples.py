@@ -13,7 +13,7 @@ import pytest
 
 from configs.assemble import assemble
 from stack.demo.traffic import Message, Shop, traffic
-from tests.udfs.decisions.memory import MemoryStore
+from udfs.decisions.memory import MemoryStore
 from udfs.decisions.program import Program
 from udfs.decisions.shard import Shard, ShardSettings
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import hypothesis.strategies as st
 
-from tests.udfs.decisions.memory import MemoryStore
+from udfs.decisions.memory import MemoryStore
 from udfs.decisions.program import Program
 from udfs.decisions.records import Record
 from udfs.decisions.shard import Shard, ShardSettings

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.udfs.decisions.logs import PARTS, program, record
-from tests.udfs.decisions.memory import MemoryStore
 from udfs.decisions.decision import decision_id
 from udfs.decisions.limits import Limit, parse_limit
+from udfs.decisions.memory import MemoryStore
 from udfs.decisions.shard import Shard, ShardSettings
 from udfs.errors import ConfigInvalid
 from udfs.schemas import validator

@@ -20,8 +20,8 @@ from tests.udfs.decisions.logs import (
     record,
     run,
 )
-from tests.udfs.decisions.memory import MemoryStore
 from udfs.decisions.killed import Killed
+from udfs.decisions.memory import MemoryStore
 from udfs.decisions.program import Program
 from udfs.decisions.records import Record
 from udfs.decisions.shard import Shard, ShardSettings

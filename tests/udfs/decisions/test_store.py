@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.udfs.decisions.memory import MemoryStore
 from tests.udfs.decisions.store_contract import CHECKS
+from udfs.decisions.memory import MemoryStore
 
 
 @pytest.mark.parametrize("check", CHECKS)

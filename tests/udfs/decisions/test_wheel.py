@@ -5,7 +5,7 @@ from __future__ import annotations
 import hypothesis.strategies as st
 from hypothesis import given
 
-from tests.udfs.decisions.memory import MemoryChunks
+from udfs.decisions.memory import MemoryChunks
 from udfs.decisions.wheel import CHUNK, Wheel
 
 HOUR_MS = 3_600_000

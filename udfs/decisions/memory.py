@@ -1,4 +1,4 @@
-"""State of shards in dictionaries, and logs to feed them."""
+"""State of shards in dictionaries: for applications without Flink, for tests and benchmarks."""
 
 from __future__ import annotations
 

@@ -205,8 +205,10 @@ class Stack:
         inherited = {
             key: value
             for key, value in os.environ.items()
-            # They would lead Python or Flink's scripts elsewhere.
-            if key not in {"PYTHONPATH", "PYTHONHOME"} and not key.startswith("FLINK_")
+            # They would lead Python or Flink's scripts elsewhere; the last one into a process
+            # that has run a local job in process mode itself.
+            if key not in {"PYTHONPATH", "PYTHONHOME", "PYTHON_LOOPBACK_SERVER_ADDRESS"}
+            and not key.startswith(("FLINK_", "PYFLINK_"))
         }
         venv_bin = str(Path(sys.executable).parent)
         return {

@@ -225,9 +225,7 @@ class Shard:
             entry = decode_entry(blob)
             self.killed = entry.killed
             outlet = Outlet(self._settings.topics, program.revision)
-            self._work(
-                outlet, entry.keys, entry.values, entry.partitions, entry.offsets, entry.now_ms
-            )
+            self._work(outlet, entry)
         self.killed = NOTHING_KILLED
         self._heard.clear()  # silence is counted from the start of this attempt
         self._entries = len(entries)
@@ -278,43 +276,32 @@ class Shard:
         """
         outlet = Outlet(self._settings.topics, self._program.revision)
         self._announce(outlet)
-        self._work(outlet, keys, values, partitions, offsets, now_ms)
+        batch = Entry(self.killed, now_ms, keys, values, partitions, offsets)
+        self._work(outlet, batch)
         self._tell(outlet, now_ms)
-        self._note(Entry(self.killed, now_ms, keys, values, partitions, offsets))
+        self._note(batch)
         return outlet.records
 
-    def _work(
-        self,
-        outlet: Outlet,
-        keys: Sequence[bytes | None],
-        values: Sequence[bytes | None],
-        partitions: Sequence[int],
-        offsets: Sequence[int],
-        now_ms: int,
-    ) -> None:
-        """Do all that depends on state, program, kill switches and these arguments alone."""
-        arrivals = self._receive(outlet, keys, values, partitions, offsets, now_ms)
+    def _work(self, outlet: Outlet, batch: Entry) -> None:
+        """Do all that depends on state, program and the batch alone; the journal does it again."""
+        arrivals = self._receive(outlet, batch)
         for subject, items in arrivals.items():
             resident = self._residents.load(subject, self._program)
             for arrival in items:
                 self._arrive(outlet, subject, resident, arrival)
             self._keep(subject, resident)
-        for partition in set(partitions):
+        for partition in set(batch.partitions):
             clock = self._header.clocks.get(partition)
-            self._heard[partition] = now_ms
+            self._heard[partition] = batch.now_ms
             if clock is not None:
                 self._fire(outlet, partition, clock.newest - self._settings.out_of_orderness_ms)
 
-    def _receive(
-        self,
-        outlet: Outlet,
-        keys: Sequence[bytes | None],
-        values: Sequence[bytes | None],
-        partitions: Sequence[int],
-        offsets: Sequence[int],
-        now_ms: int,
-    ) -> dict[str, list[Arrival]]:
+    def _receive(self, outlet: Outlet, batch: Entry) -> dict[str, list[Arrival]]:
         """Decode, refuse, move the clocks, and group by subject in order of arrival."""
+        keys, values, partitions, offsets = (
+            batch.keys, batch.values, batch.partitions, batch.offsets,
+        )  # fmt: skip
+        now_ms = batch.now_ms
         settings = self._settings
         subject_field = settings.subject
         counts = self._counts

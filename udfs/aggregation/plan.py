@@ -20,7 +20,6 @@ from udfs.aggregation.section import Section
 from udfs.aggregation.specs import Spec, read_specs
 from udfs.aggregation.sum import LifetimeSum, SlidingSum
 from udfs.errors import StateIncompatible
-from udfs.events.clocks import NEVER
 from udfs.expressions import CodeCache, EvaluationError, Expression
 
 if TYPE_CHECKING:
@@ -30,6 +29,10 @@ if TYPE_CHECKING:
 
 VERSION: Final = b"\x01"
 _VERSION: Final = VERSION[0]
+
+
+NEVER: Final = -(2**62)
+"""A time before every event: nothing was taken in yet."""
 
 
 class State(msgspec.Struct, array_like=True, gc=False):

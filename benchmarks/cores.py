@@ -13,7 +13,8 @@ from benchmarks.workload import USERS, Traffic, parts
 from udfs.decisions.memory import MemoryStore
 from udfs.decisions.program import Program
 from udfs.decisions.records import Topics
-from udfs.decisions.shard import Shard, ShardSettings
+from udfs.decisions.shard import Shard
+from udfs.decisions.shard_settings import ShardSettings
 from udfs.decisions.subject import Subject, decode_subject, encode_subject
 from udfs.events import dedupe
 from udfs.events.codec import decode

@@ -15,7 +15,7 @@ from pyflink.table import DataTypes, Schema, StreamTableEnvironment
 
 from configs.settings import DecideSettings, load_settings
 from udfs.decisions.records import Topics
-from udfs.decisions.shard import ShardSettings
+from udfs.decisions.shard_settings import ShardSettings
 from udfs.errors import MillraceError
 from udfs.runtime.bootstrap import resolve_at_start
 from udfs.runtime.decide import CONFIG_STATE, RECORD_TYPE, DecideFunction

@@ -12,7 +12,8 @@ from tests.e2e.traffic import Logged
 from udfs.decisions.memory import MemoryStore
 from udfs.decisions.program import Program
 from udfs.decisions.records import Record
-from udfs.decisions.shard import Shard, ShardSettings
+from udfs.decisions.shard import Shard
+from udfs.decisions.shard_settings import ShardSettings
 from udfs.sharding import shard_of
 
 

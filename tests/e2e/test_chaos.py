@@ -18,7 +18,7 @@ from tests.e2e.compare import as_independent, same
 from tests.e2e.plain import run_plain
 from tests.e2e.running import PARTITIONS, Running, await_until
 from tests.e2e.traffic import Traffic, make_traffic
-from udfs.decisions.shard import ShardSettings
+from udfs.decisions.shard_settings import ShardSettings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 

@@ -8,7 +8,7 @@ from tests.e2e import independent, shop
 from tests.e2e.compare import as_independent, same
 from tests.e2e.plain import run_plain
 from tests.e2e.traffic import make_traffic
-from udfs.decisions.shard import ShardSettings
+from udfs.decisions.shard_settings import ShardSettings
 
 
 @pytest.mark.parametrize("seed", [1, 2])

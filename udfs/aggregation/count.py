@@ -52,12 +52,14 @@ class SlidingCount:
         floor = newest - self._window_ms
         if time <= floor:
             return
-        tail = sections.get(self.key, b"")
+        tail = sections.get(self.key)
+        if type(tail) is not bytearray:  # as decoded, or None
+            tail = sections[self.key] = bytearray(tail or b"")
         if len(tail) >= _TRIM_FROM and _first(tail)[0] <= floor - self._slack_ms:
-            tail = b"".join(
+            tail[:] = b"".join(
                 [_pack(entry[0]) for entry in _ENTRY.iter_unpack(tail) if entry[0] > floor]
             )
-        sections[self.key] = tail + _pack(time)
+        tail += _pack(time)
 
     def read(self, sections: Sections, at: int) -> int:
         """Count the times inside the window. HOT."""

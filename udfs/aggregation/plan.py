@@ -9,6 +9,7 @@ blob is next read, the other sections live on.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
@@ -20,12 +21,11 @@ from udfs.aggregation.section import Section
 from udfs.aggregation.specs import Spec, read_specs
 from udfs.aggregation.sum import LifetimeSum, SlidingSum
 from udfs.errors import StateIncompatible
-from udfs.expressions import CodeCache, EvaluationError, Expression
+from udfs.events.event import Event
+from udfs.expressions import CodeCache, EvaluationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    from udfs.events.event import Event
 
 VERSION: Final = b"\x01"
 _VERSION: Final = VERSION[0]
@@ -49,8 +49,12 @@ class State(msgspec.Struct, array_like=True, gc=False):
     sections: dict[int, Any]
 
 
-_Values: TypeAlias = tuple[tuple[Expression | None, tuple[Section, ...]], ...]
-_Streams: TypeAlias = tuple[tuple[Expression | None, _Values], ...]
+_Test: TypeAlias = Callable[[Event, None, None], bool]
+_Value: TypeAlias = Callable[[Event, None, None], Any]
+_Update: TypeAlias = Callable[[dict[int, Any], int, int, Any], None]
+_Streams: TypeAlias = tuple[
+    tuple[_Test | None, tuple[tuple[_Value | None, tuple[_Update, ...]], ...]], ...
+]
 """Per condition, per value, the sections that take it: each is evaluated once an event."""
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -154,7 +158,7 @@ class Plan:
         """Write a user's state; empty if there is nothing to keep. HOT."""
         return VERSION + _encode(state) if state.sections else b""
 
-    def update(self, state: State, event: Event) -> None:
+    def update(self, state: State, event: Event) -> None:  # noqa: C901 - one pass, because it is hot
         """Take one event in, late or not. HOT.
 
         Args:
@@ -168,29 +172,24 @@ class Plan:
         if time > state.newest:  # noqa: PLR1730 - max() costs twice as much
             state.newest = time
         newest, kept = state.newest, state.sections
-        for where, values in streams:
-            if where is not None and not where.test(event, None, None):
+        for test, values in streams:
+            if test is not None and not test(event, None, None):
                 continue
-            for expression, sections in values:
+            for value_of, updates in values:
                 value = None
-                if expression is not None:
-                    value = self._value(expression, event)
+                if value_of is not None:
+                    try:
+                        value = value_of(event, None, None)
+                    except EvaluationError:
+                        self._value_errors += 1
+                        continue
                     if value is None:
                         continue
-                for section in sections:
-                    section.update(kept, time, newest, value)
-
-    def _value(self, expression: Expression, event: Event) -> Any:
-        """Evaluate; None for whatever is to be passed over."""
-        try:
-            value = expression.value(event, None, None)
-        except EvaluationError:
-            self._value_errors += 1
-            return None
-        if type(value) is float and value - value != 0.0:
-            self._not_finite += 1
-            return None
-        return value
+                    if type(value) is float and value - value != 0.0:
+                        self._not_finite += 1
+                        continue
+                for update in updates:
+                    update(kept, time, newest, value)
 
     def read(self, state: State, names: Iterable[str], at: int) -> dict[str, Any]:
         """Give values at a time.
@@ -237,15 +236,20 @@ def _streams(
             value = None if spec.value is None else spec.value.text
             streams.setdefault(where, {}).setdefault(value, {}).setdefault(spec.key, spec)
     return tuple(
-        (
-            next(spec.where for spec in next(iter(values.values())).values()),
-            tuple(
-                (
-                    next(spec.value for spec in same.values()),
-                    tuple(sections[key] for key in same),
-                )
-                for same in values.values()
-            ),
-        )
+        (_test(values), tuple((_value(same), _updates(same, sections)) for same in values.values()))
         for values in streams.values()
     )
+
+
+def _test(values: Mapping[str | None, Mapping[int, Spec]]) -> _Test | None:
+    where = next(spec.where for same in values.values() for spec in same.values())
+    return None if where is None else where.test
+
+
+def _value(same: Mapping[int, Spec]) -> _Value | None:
+    value = next(spec.value for spec in same.values())
+    return None if value is None else value.value
+
+
+def _updates(keys: Iterable[int], sections: Mapping[int, Section]) -> tuple[_Update, ...]:
+    return tuple(sections[key].update for key in keys)

@@ -98,13 +98,12 @@ class SlidingSum(_Sum):
             return
         packed = _pack_double(~time, value) if type(value) is float else _pack_int(time, value)
         tail = sections.get(self.key)
-        if tail is None:
-            sections[self.key] = packed
-            return
+        if type(tail) is not bytearray:  # as decoded, or None
+            tail = sections[self.key] = bytearray(tail or b"")
         if len(tail) >= _TRIM_FROM and _time(_stamp(tail)[0]) <= floor - self._slack_ms:
             entries = _INT.iter_unpack(tail)
-            tail = b"".join([_pack_int(*entry) for entry in entries if _time(entry[0]) > floor])
-        sections[self.key] = tail + packed
+            tail[:] = b"".join([_pack_int(*entry) for entry in entries if _time(entry[0]) > floor])
+        tail += packed
 
     def read(self, sections: Sections, at: int) -> int | float:
         """Add up what lies inside the window. HOT."""

@@ -23,7 +23,7 @@ class Decider:
 
     Args:
         program: Whose flows run.
-        counts: Counters of the shard; see `udfs.decisions.shard.COUNTS`.
+        counts: Counters of the shard; see `udfs.decisions.header.COUNTS`.
     """
 
     def __init__(self, program: Program, counts: dict[str, int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from udfs.aggregation import Plan
 from udfs.decisions.flows import Context, Flow, compile_flows
@@ -12,6 +12,9 @@ from udfs.expressions import CodeCache
 from udfs.matching import Machine
 
 _DAY_MS: Final = 86_400_000
+
+Interest: TypeAlias = tuple[bool, bool, Sequence[Flow]]
+"""Who wants an event type: aggregates, rules, flows."""
 
 
 class Program:
@@ -63,6 +66,24 @@ class Program:
             return max(subject_ttl_ms, dedupe_window_ms)
         periods = [flow.limit.period_ms for flow in self.flows if flow.limit is not None]
         return max(self.plan.retention_ms, dedupe_window_ms, *periods, 1)
+
+    def interests(self) -> tuple[dict[str, Interest], Interest | None]:
+        """Give who wants an event: by the types that anybody names, and for all others.
+
+        None if nobody wants the other types.
+        """
+        plan, machine = self.plan.event_types, self.machine.event_types
+        others: Interest = (plan is None, machine is None, ())
+        named = {*(plan or ()), *(machine or ()), *self.flows_by_type}
+        interests: dict[str, Interest] = {
+            name: (
+                plan is None or name in plan,
+                machine is None or name in machine,
+                tuple(self.flows_by_type.get(name, ())),
+            )
+            for name in named
+        }
+        return interests, others if any(others) else None
 
     def take_errors(self) -> int:
         """Give how many expressions ended in an error since this was asked last.

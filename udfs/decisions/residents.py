@@ -37,7 +37,6 @@ class Resident:
     Attributes:
         state: The stored form; its sections are stale while a decoded one is dirty.
         stored: Whether the store holds the subject.
-        wake: `Subject.wake_at()` of the state as it was saved last, ms.
         aggregates: Decoded, or None while nothing asked for them.
         runs: Decoded, or None while nothing asked for them.
         has_runs: Whether any rule is under way.
@@ -47,13 +46,11 @@ class Resident:
 
     __slots__ = (
         "aggregates", "aggregates_dirty", "has_runs", "runs", "runs_dirty", "state", "stored",
-        "wake",
     )  # fmt: skip
 
     def __init__(self, state: Subject, *, stored: bool) -> None:
         self.state = state
         self.stored = stored
-        self.wake = state.wake_at()
         self.aggregates: State | None = None
         self.aggregates_dirty = False
         self.runs: Runs | None = None
@@ -87,6 +84,7 @@ class Resident:
         """Note what the machine has done to the runs."""
         self.runs_dirty = True
         runs = self.runs_of(program)
+        runs.changed = False
         self.has_runs = bool(runs)
         deadline = program.machine.next_deadline(runs) if self.has_runs else None
         self.state.deadline = NEVER if deadline is None else deadline
@@ -114,13 +112,17 @@ class Residents:
     Args:
         store: Where they live.
         most: How many stay decoded between batches.
+
+    Attributes:
+        found: Those that are decoded; to be read only.
+        changed: Those that `flush` has to write. Whoever changes a subject enters it.
     """
 
     def __init__(self, store: Blobs, most: int) -> None:
         self._store = store
         self._most = most
-        self._found: OrderedDict[str, Resident] = OrderedDict()
-        self._changed: dict[str, Resident] = {}
+        self.found: OrderedDict[str, Resident] = OrderedDict()
+        self.changed: dict[str, Resident] = {}
         self._gone: set[str] = set()
 
     def load(self, subject: str, program: Program) -> Resident:
@@ -129,9 +131,8 @@ class Residents:
         State written under another program is taken over: runs by the structure of their
         rule, aggregates by that of their spec. The runs' deadline is asked for again then.
         """
-        found = self._found.get(subject)
+        found = self.found.get(subject)
         if found is not None:
-            self._found.move_to_end(subject)
             return found
         blob = None if subject in self._gone else self._store.get(subject)
         if blob is None:
@@ -142,19 +143,13 @@ class Residents:
                 found.state.revision = program.revision
                 if found.has_runs:
                     found.runs_changed(program)
-                    found.wake = found.state.wake_at()
-        self._found[subject] = found
+        self.found[subject] = found
         return found
-
-    def save(self, subject: str, resident: Resident, program: Program) -> None:
-        """Note that a subject changed; `flush` writes it. HOT."""
-        resident.state.revision = program.revision
-        self._changed[subject] = resident
 
     def drop(self, subject: str) -> None:
         """Forget a subject, in memory at once, in the store with the next flush."""
-        resident = self._found.pop(subject, None)
-        self._changed.pop(subject, None)
+        resident = self.found.pop(subject, None)
+        self.changed.pop(subject, None)
         if resident is not None and resident.stored:
             self._gone.add(subject)
 
@@ -167,18 +162,20 @@ class Residents:
         for subject in self._gone:
             self._store.remove(subject)
         self._gone.clear()
+        found = self.found
         blobs = {}
-        for subject, resident in self._changed.items():
+        for subject, resident in self.changed.items():
             resident.pack(program)
             resident.stored = True
+            resident.state.revision = program.revision
             blobs[subject] = encode_subject(resident.state)
+            found.move_to_end(subject)
         if blobs:
             self._store.put_all(blobs)
-            self._changed.clear()
-        found = self._found
+            self.changed.clear()
         while len(found) > self._most:
             found.popitem(last=False)
 
     def clear(self) -> None:
         """Drop what is decoded, after a flush; the store keeps all."""
-        self._found.clear()
+        self.found.clear()

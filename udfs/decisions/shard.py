@@ -13,148 +13,22 @@ first, even when another subject's event had moved it inside the same batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
-
-import msgspec
 
 from udfs.decisions.decider import Decider
-from udfs.decisions.journal import MOST_BYTES, MOST_EVENTS, Entry, decode_entry, encode_entry
+from udfs.decisions.header import Clock, decode_header, encode_header
+from udfs.decisions.journal import Entry, Journal
 from udfs.decisions.killed import NOTHING_KILLED
 from udfs.decisions.program import Program
-from udfs.decisions.records import Outlet, Record, Topics
+from udfs.decisions.records import Outlet, Record
 from udfs.decisions.residents import Resident, Residents
+from udfs.decisions.shard_settings import ShardSettings
+from udfs.decisions.store import ShardStore
 from udfs.decisions.subject import NEVER, Held, Subject
-from udfs.decisions.wheel import ChunkStore, Wheel
+from udfs.decisions.wheel import Wheel
 from udfs.errors import InvalidEvent, StateIncompatible
 from udfs.events import dedupe
 from udfs.events.codec import decode, from_msgpack, to_msgpack
 from udfs.events.event import Event
-
-HEADER_VERSION: Final = 1
-
-COUNTS: Final = (
-    "in", "applied", "late", "dead", "doubled", "decisions", "limited", "refused", "killed",
-    "matches", "expression_errors", "regressions", "moved",
-)  # fmt: skip
-"""What a shard counts. in = applied + late + dead + doubled + held back in reorder buffers;
-limited, refused (condition false) and killed are triggers that gave no decision; regressions
-are offsets that fell, moved are subjects that turned up in another partition. Expressions are
-shared by the shards of a worker: their errors are counted by the shard that tells next."""
-
-
-class Clock(msgspec.Struct, array_like=True):
-    """Clock of one partition as this shard sees it.
-
-    Args:
-        newest: Largest event time seen, ms.
-        offset: Largest offset seen.
-    """
-
-    newest: int
-    offset: int
-
-
-class Header(msgspec.Struct, array_like=True):
-    """State of a shard as a whole.
-
-    Args:
-        version: Of this layout.
-        revision: Of the program that the shard has last worked with, -1 for none.
-        clocks: By partition.
-        counts: See `COUNTS`; since the job was first started.
-        timer_at: When its timer rings, wall clock ms, 0 for no timer.
-        told: ``counts["in"]`` and ``counts["decisions"]`` when counts were last sent.
-    """
-
-    version: int = HEADER_VERSION
-    revision: int = -1
-    clocks: dict[int, Clock] = {}
-    counts: dict[str, int] = {}
-    timer_at: int = 0
-    told: tuple[int, int] = (0, 0)
-
-
-class ShardStore(Protocol):
-    """State of one shard: its header, its subjects, its deadlines."""
-
-    @property
-    def chunks(self) -> ChunkStore:
-        """Chunks of the deadline wheel."""
-
-    def header(self) -> bytes | None:
-        """Give the header, or None for a shard that never worked."""
-
-    def put_header(self, header: bytes) -> None:
-        """Write the header."""
-
-    def get(self, subject: str) -> bytes | None:
-        """Give a subject's blob, or None."""
-
-    def journal(self) -> list[bytes]:
-        """Give the journal's entries in the order in which they were written."""
-
-    def append(self, number: int, entry: bytes) -> None:
-        """Write an entry of the journal.
-
-        Args:
-            number: How many there are already.
-            entry: The entry.
-        """
-
-    def clear_journal(self) -> None:
-        """Forget the journal."""
-
-    def program(self) -> bytes | None:
-        """Give the manifest under which the journal was written, or None."""
-
-    def put_program(self, payload: bytes) -> None:
-        """Write that manifest."""
-
-    def put_all(self, blobs: dict[str, bytes]) -> None:
-        """Write the blobs of several subjects."""
-
-    def remove(self, subject: str) -> None:
-        """Forget a subject."""
-
-
-class ShardSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of the core; meanings in docs/settings.md.
-
-    Args:
-        subject: Event field that names whom state belongs to.
-        reorder: Hold events until the clock has reached them (``ordering: event_time``).
-        out_of_orderness_ms: How far the clock stays behind the newest event.
-        idle_advance_ms: A partition silent for so long has its clock moved by the wall
-            clock, for deadlines only; None: never.
-        max_future_ms: An event further ahead of the wall clock is dead.
-        dedupe_window_ms: Event ids are remembered so long.
-        subject_ttl_ms: State without a window is kept so long after the last event.
-        max_event_bytes: Larger records are dead.
-        counts_interval_ms: Counts are told to ``control`` at most so often.
-        resident_subjects: Subjects whose decoded state is kept in memory, per shard.
-        journal_events: Events after which the state of all subjects that changed is written.
-        journal_bytes: Bytes of events after which it is.
-        topics: Where records go.
-    """
-
-    subject: str = "user_id"
-    reorder: bool = False
-    out_of_orderness_ms: int = 5_000
-    idle_advance_ms: int | None = 5_000
-    max_future_ms: int = 300_000
-    dedupe_window_ms: int = 600_000
-    subject_ttl_ms: int = 30 * 86_400_000
-    max_event_bytes: int = 1 << 20
-    counts_interval_ms: int = 10_000
-    resident_subjects: int = 2_000
-    journal_events: int = MOST_EVENTS
-    journal_bytes: int = MOST_BYTES
-    topics: Topics = Topics()
-
-
-Arrival = tuple[Event, int, int, int, int, bytes]
-"""One event of a batch: decoded, the firing clock before and after it, partition, offset, bytes.
-A plain tuple, because one is made for every event."""
 
 
 class Shard:
@@ -185,18 +59,14 @@ class Shard:
         self._heard: dict[int, int] = {}
         self._fired: dict[int, int] = {}
         self._woken = 0
-        self._header = _decode_header(store.header())
+        self._header = decode_header(store.header())
         self._counts = self._header.counts
-        self._reorder = settings.reorder
-        self._dedupe_window_ms = settings.dedupe_window_ms
-        for name in COUNTS:
-            self._counts.setdefault(name, 0)
         self._wheel = Wheel(store.chunks)
         self._residents = Residents(store, settings.resident_subjects)
         self._told_ms = started_ms
-        self._entries = self._journaled_events = self._journaled_bytes = 0
+        self._journal = Journal(store, settings.journal_events, settings.journal_bytes)
         written_under = store.program()
-        entries = store.journal()
+        entries = self._journal.read()
         if entries:
             self._replay(entries, program, written_under, recompile)
         if written_under != program.payload:
@@ -207,7 +77,7 @@ class Shard:
 
     def _replay(
         self,
-        entries: Sequence[bytes],
+        entries: Sequence[Entry],
         program: Program,
         payload: bytes | None,
         recompile: Callable[[bytes], Program] | None,
@@ -221,14 +91,11 @@ class Shard:
                 )
             program = recompile(payload)
         self._use(program)
-        for blob in entries:
-            entry = decode_entry(blob)
+        for entry in entries:
             self.killed = entry.killed
-            outlet = Outlet(self._settings.topics, program.revision)
-            self._work(outlet, entry)
+            self._work(Outlet(self._settings.topics, program.revision), entry)
         self.killed = NOTHING_KILLED
         self._heard.clear()  # silence is counted from the start of this attempt
-        self._entries = len(entries)
         self.flush()
         self._residents.clear()
 
@@ -240,10 +107,7 @@ class Shard:
             self._settings.dedupe_window_ms, self._settings.subject_ttl_ms
         )
         self._decider = Decider(program, self._counts)
-        self._update = program.plan.update
-        self._plan_types = program.plan.event_types
-        self._rule_types = program.machine.event_types
-        self._flows_by_type = program.flows_by_type
+        self._interests, self._others = program.interests()
 
     def switch(self, program: Program) -> None:
         """Take another program from the next batch on; state moves over as it is touched."""
@@ -279,38 +143,34 @@ class Shard:
         batch = Entry(self.killed, now_ms, keys, values, partitions, offsets)
         self._work(outlet, batch)
         self._tell(outlet, now_ms)
-        self._note(batch)
+        if not self._journal.keep(batch):
+            self.flush()
         return outlet.records
 
     def _work(self, outlet: Outlet, batch: Entry) -> None:
         """Do all that depends on state, program and the batch alone; the journal does it again."""
-        arrivals = self._receive(outlet, batch)
-        for subject, items in arrivals.items():
-            resident = self._residents.load(subject, self._program)
-            for arrival in items:
-                self._arrive(outlet, subject, resident, arrival)
-            self._keep(subject, resident)
+        self._receive(outlet, batch)
         for partition in set(batch.partitions):
             clock = self._header.clocks.get(partition)
             self._heard[partition] = batch.now_ms
             if clock is not None:
                 self._fire(outlet, partition, clock.newest - self._settings.out_of_orderness_ms)
 
-    def _receive(self, outlet: Outlet, batch: Entry) -> dict[str, list[Arrival]]:
-        """Decode, refuse, move the clocks, and group by subject in order of arrival."""
-        keys, values, partitions, offsets = (
-            batch.keys, batch.values, batch.partitions, batch.offsets,
-        )  # fmt: skip
-        now_ms = batch.now_ms
+    def _receive(self, outlet: Outlet, batch: Entry) -> None:
+        """Decode or refuse each record, move its partition's clock, and work it off. HOT."""
         settings = self._settings
         subject_field = settings.subject
+        now_ms = batch.now_ms
+        latest = now_ms + settings.max_future_ms
         counts = self._counts
         clocks = self._header.clocks
-        latest = now_ms + settings.max_future_ms
+        residents = self._residents
+        resident_of, changed = residents.found.get, residents.changed
         out_of_orderness_ms = settings.out_of_orderness_ms
-        grouped: dict[str, list[Arrival]] = {}
-        counts["in"] += len(values)
-        for key, raw, partition, offset in zip(keys, values, partitions, offsets, strict=True):
+        counts["in"] += len(batch.values)
+        for key, raw, partition, offset in zip(
+            batch.keys, batch.values, batch.partitions, batch.offsets, strict=True
+        ):
             clock = clocks.get(partition)
             if clock is None:
                 clock = clocks[partition] = Clock(-1, -1)
@@ -323,100 +183,116 @@ class Shard:
                 subject = getattr(event, subject_field)
                 if key is None or key != subject.encode():
                     raise _wrong_key(key, subject, subject_field)
-                event_time = event.event_time
-                if event_time > latest:
-                    raise InvalidEvent(
-                        "future",
-                        "$.event_time",
-                        f"{event_time} is {event_time - now_ms} ms ahead of the clock, "
-                        f"allowed are {settings.max_future_ms}",
-                    )
+                if event.event_time > latest:
+                    raise _in_the_future(event.event_time, now_ms, settings.max_future_ms)
             except InvalidEvent as fault:
                 counts["dead"] += 1
                 outlet.dead(key, raw, partition, offset, fault)
                 continue
             before = clock.newest - out_of_orderness_ms
-            if event_time > clock.newest:  # noqa: PLR1730 - hot
-                clock.newest = event_time
-            after = clock.newest - out_of_orderness_ms
-            arrival = (event, before, after, partition, offset, raw)
-            items = grouped.get(subject)
-            if items is None:
-                grouped[subject] = [arrival]  # type: ignore[list-item]  # None was refused above
-            else:
-                items.append(arrival)  # type: ignore[arg-type]
-        return grouped
+            clock.newest = max(clock.newest, event.event_time)
+            resident = resident_of(subject)
+            if resident is None:
+                resident = residents.load(subject, self._program)
+            changed[subject] = resident
+            self._arrive(outlet, subject, resident, event, before, partition, offset, raw)
 
     # -- one event --------------------------------------------------------------------------
 
-    def _arrive(self, outlet: Outlet, subject: str, resident: Resident, arrival: Arrival) -> None:
-        event, before, after, partition, offset, raw = arrival
+    def _arrive(
+        self, outlet: Outlet, subject: str, resident: Resident, event: Event, before: int,
+        partition: int, offset: int, raw: bytes | None,
+    ) -> None:  # fmt: skip
+        """Work off one event. HOT.
+
+        Args:
+            outlet: Takes what it gives.
+            subject: Whom it concerns.
+            resident: Its state.
+            event: Decoded.
+            before: Firing clock of its partition before it came, ms.
+            partition: Where it lay.
+            offset: Its place there.
+            raw: Its bytes.
+        """
         state = resident.state
         if partition != state.partition:
             if state.partition >= 0:
                 self._counts["moved"] += 1
             state.partition = partition
             state.armed = NEVER
+        time, newest = state.time, state.newest
         if (
-            resident.wake <= before
-            # What came into being in this batch; both matter to a late event alone.
-            or state.deadline <= before
+            state.deadline <= before
+            or (time if time > newest else newest) + self._retention_ms <= before  # noqa: FURB136
             or (state.buffer and state.buffer[0].event_time <= before)
         ):
             self._advance(outlet, subject, resident, before)
             state = resident.state
+            time = state.time
         event_time = event.event_time
-        now = event_time if event_time > state.time else state.time  # noqa: FURB136 - hot
-        admitted = dedupe.admit(
-            state.hashes, state.times, dedupe.hash_id(event.event_id), now, self._dedupe_window_ms
-        )
-        if admitted is None:
+        now = event_time if event_time > time else time  # noqa: FURB136 - hot
+        if not dedupe.admit(
+            state.hashes, state.times, dedupe.hash_id(event.event_id), now,
+            self._settings.dedupe_window_ms,
+        ):  # fmt: skip
             self._counts["doubled"] += 1
             return
-        state.hashes, state.times = admitted
         if event_time < before:
-            self._counts["late"] += 1
-            self._update(resident.aggregates_of(self._program), event)
-            resident.aggregates_dirty = True
-            state.newest = max(state.newest, event_time)
-            outlet.late(subject, raw, partition, offset, event_time, before)
-            return
-        if self._reorder:
+            self._late(outlet, subject, resident, event, before, partition, offset, raw)
+        elif self._settings.reorder:
             _hold(state.buffer, event, partition, offset)
-            self._release(outlet, subject, resident, after)
+            newest = self._header.clocks[partition].newest
+            self._release(outlet, subject, resident, newest - self._settings.out_of_orderness_ms)
+            self._arm(subject, state)
         else:
             self._apply(outlet, subject, resident, event, now)
+        if state.deadline < state.armed or state.armed == NEVER:
+            self._arm(subject, state)
+
+    def _late(
+        self, outlet: Outlet, subject: str, resident: Resident, event: Event, before: int,
+        partition: int, offset: int, raw: bytes | None,
+    ) -> None:  # fmt: skip
+        """Give an event to the aggregates alone; arguments as in `_arrive`."""
+        self._counts["late"] += 1
+        self._program.plan.update(resident.aggregates_of(self._program), event)
+        resident.aggregates_dirty = True
+        state = resident.state
+        state.newest = max(state.newest, event.event_time)
+        assert raw is not None  # a tombstone was refused
+        outlet.late(subject, raw, partition, offset, event.event_time, before)
 
     def _apply(
         self, outlet: Outlet, subject: str, resident: Resident, event: Event, now: int
     ) -> None:
-        """Give one event to rules, aggregates and flows, after what is due before it."""
+        """Give one event to rules, aggregates and flows, after what is due before it. HOT."""
         state = resident.state
         if state.deadline <= now:
             self._due(outlet, subject, resident, now)
         self._counts["applied"] += 1
         state.time = now
-        if event.event_time > state.newest:  # noqa: PLR1730 - hot
-            state.newest = event.event_time
-        kind = event.event_type
-        types = self._plan_types
-        if types is None or kind in types:
+        state.newest = max(state.newest, event.event_time)
+        interest = self._interests.get(event.event_type, self._others)
+        if interest is None:
+            return
+        program = self._program
+        observed, ruled, flows = interest
+        if observed:
             aggregates = resident.aggregates
             if aggregates is None:
-                aggregates = resident.aggregates_of(self._program)
-            self._update(aggregates, event)
+                aggregates = resident.aggregates_of(program)
+            program.plan.update(aggregates, event)
             resident.aggregates_dirty = True
-        types = self._rule_types
         matches = None
-        if types is None or kind in types:
+        if ruled:
             runs = resident.runs
             if runs is None:
-                runs = resident.runs_of(self._program)
-            matches = self._program.machine.advance(runs, subject, event, now)
-            if runs.dirty:
-                resident.runs_changed(self._program)
-        flows = self._flows_by_type.get(kind)
-        if flows is not None:
+                runs = resident.runs_of(program)
+            matches = program.machine.advance(runs, subject, event, now)
+            if runs.changed:
+                resident.runs_changed(program)
+        if flows:
             self._decider.on_event(outlet, subject, resident, event, now, flows, self.killed.stops)
         if matches:
             self._decider.on_matches(outlet, subject, resident, matches, self.killed.stops)
@@ -456,15 +332,13 @@ class Shard:
         fired = self._release(outlet, subject, resident, clock)
         fired = self._due(outlet, subject, resident, clock) or fired
         state = resident.state
-        # What is stored may be older than what this batch has done.
-        state.expiry = self._expiry(state)
-        if state.expiry <= clock and not state.buffer:
+        if self._expiry(state) <= clock and not state.buffer:
             resident.clear()
-        resident.wake = resident.state.wake_at()
         return fired
 
     def _expiry(self, state: Subject) -> int:
-        expiry = max(state.time, state.newest) + self._retention_ms
+        """When nothing of a subject can matter any more, ms."""
+        expiry = state.last + self._retention_ms
         return expiry if state.deadline == NEVER else max(expiry, state.deadline + 1)
 
     def _fire(self, outlet: Outlet, partition: int, clock: int) -> bool:
@@ -479,26 +353,18 @@ class Shard:
             if state.partition != partition or state.armed > clock:
                 continue  # moved to another partition, gone, or filed twice
             state.armed = NEVER
-            if resident.wake <= clock:
+            if state.wake_at(self._retention_ms) <= clock:
                 fired = self._advance(outlet, subject, resident, clock) or fired
-            self._keep(subject, resident)
+            if resident.empty:
+                self._residents.drop(subject)
+            else:
+                self._residents.changed[subject] = resident
+                self._arm(subject, resident.state)
         return fired
 
-    def _keep(self, subject: str, resident: Resident) -> None:
-        """Write a subject back and see to it that it is woken in time."""
-        state = resident.state
-        if not state.hashes and resident.empty:
-            self._residents.drop(subject)
-            return
-        last = state.time if state.time > state.newest else state.newest  # noqa: FURB136 - hot
-        state.expiry = wake = last + self._retention_ms
-        if state.deadline != NEVER:
-            if state.deadline >= wake:
-                state.expiry = state.deadline + 1
-            wake = state.deadline
-        if state.buffer:
-            wake = min(wake, state.buffer[0].event_time)
-        resident.wake = wake
+    def _arm(self, subject: str, state: Subject) -> None:
+        """See to it that a subject is woken in time."""
+        wake = state.wake_at(self._retention_ms)
         if wake < state.armed:
             newest = self._header.clocks[state.partition].newest
             # An idle partition was fired further than its events say.
@@ -506,7 +372,6 @@ class Shard:
                 newest - self._settings.out_of_orderness_ms, self._fired.get(state.partition, 0)
             )
             state.armed = self._wheel.arm(state.partition, subject, wake, clock)
-        self._residents.save(subject, resident, self._program)
 
     # -- the timer --------------------------------------------------------------------------
 
@@ -524,7 +389,7 @@ class Shard:
 
     def _wanted_timer(self, now_ms: int) -> int | None:
         wanted = None
-        if self._header.told != self._tally():
+        if self._header.told != self._header.tally():
             wanted = max(now_ms + 1, self._told_ms + self._settings.counts_interval_ms)
         idle_ms = self._settings.idle_advance_ms
         if idle_ms is not None:
@@ -559,7 +424,7 @@ class Shard:
                 newest = self._header.clocks[partition].newest
                 clock = newest - self._settings.out_of_orderness_ms + silent_ms
                 if self._fire(outlet, partition, clock):
-                    outlet.control("idle_advance", self.number, self._offsets(),
+                    outlet.control("idle_advance", self.number, self._header.offsets(),
                                    partition=partition, clock=clock)  # fmt: skip
         self._tell(outlet, now_ms)
         if self._woken != woken:
@@ -573,45 +438,31 @@ class Shard:
         if self._header.revision != self._program.revision:
             self._header.revision = self._program.revision
             outlet.control(
-                "revision", self.number, self._offsets(), revision=self._program.revision
+                "revision", self.number, self._header.offsets(), revision=self._program.revision
             )
             self._store.put_program(self._program.payload)
             self.flush()
 
-    def _tally(self) -> tuple[int, int]:
-        return self._counts["in"], self._counts["decisions"]
-
     def _tell(self, outlet: Outlet, now_ms: int) -> None:
         due = now_ms - self._told_ms >= self._settings.counts_interval_ms
-        if due and self._header.told != self._tally():
-            self._header.told = self._tally()
+        if due and self._header.told != self._header.tally():
+            self._header.told = self._header.tally()
             self._told_ms = now_ms
             self._counts["expression_errors"] += self._program.take_errors()
-            outlet.control("counts", self.number, self._offsets(), counts=dict(self._counts))
-
-    def _offsets(self) -> dict[str, int]:
-        return {str(partition): clock.offset for partition, clock in self._header.clocks.items()}
-
-    def _note(self, entry: Entry) -> None:
-        """Keep a batch that was worked off: in the journal, or by writing what it changed."""
-        self._journaled_events += len(entry.keys)
-        if self._journaled_events < self._settings.journal_events:
-            blob = encode_entry(entry)
-            self._journaled_bytes += len(blob)
-            if self._journaled_bytes < self._settings.journal_bytes:
-                self._store.append(self._entries, blob)
-                self._entries += 1
-                return
-        self.flush()
+            outlet.control("counts", self.number, self._header.offsets(), counts=dict(self._counts))
 
     def flush(self) -> None:
         """Write the state of everything that changed; the journal is empty then."""
+        for subject, resident in self._residents.changed.items():
+            state = resident.state
+            dedupe.compact(state.hashes, state.times, state.time, self._settings.dedupe_window_ms)
+            state.expiry = self._expiry(state)
+            if state.expiry < state.armed:
+                self._arm(subject, state)  # the retention is shorter than it was
         self._residents.flush(self._program)
         self._wheel.flush()
-        self._store.put_header(msgspec.msgpack.encode(self._header))
-        if self._entries:
-            self._store.clear_journal()
-        self._entries = self._journaled_events = self._journaled_bytes = 0
+        self._store.put_header(encode_header(self._header))
+        self._journal.clear()
 
 
 def _hold(buffer: list[Held], event: Event, partition: int, offset: int) -> None:
@@ -637,16 +488,9 @@ def _wrong_key(key: bytes | None, subject: str, field: str) -> InvalidEvent:
     )
 
 
-def _decode_header(blob: bytes | None) -> Header:
-    if blob is None:
-        return Header()
-    try:
-        header = msgspec.msgpack.decode(blob, type=Header)
-    except msgspec.DecodeError as error:
-        raise StateIncompatible(f"a shard's header is damaged: {error}") from error
-    if header.version != HEADER_VERSION:
-        raise StateIncompatible(
-            f"a shard's header has version {header.version}, this code reads {HEADER_VERSION}: "
-            "restore the savepoint with the release that wrote it"
-        )
-    return header
+def _in_the_future(event_time: int, now_ms: int, max_future_ms: int) -> InvalidEvent:
+    return InvalidEvent(
+        "future",
+        "$.event_time",
+        f"{event_time} is {event_time - now_ms} ms ahead of the clock, allowed are {max_future_ms}",
+    )

@@ -63,16 +63,25 @@ class Subject(msgspec.Struct, array_like=True, gc=False):
     armed: int = NEVER
     deadline: int = NEVER
     expiry: int = NEVER
-    hashes: bytes = b""
-    times: bytes = b""
+    hashes: bytearray = msgspec.field(default_factory=bytearray)
+    times: bytearray = msgspec.field(default_factory=bytearray)
     limits: dict[str, list[int]] = {}
     buffer: list[Held] = []
     aggregates: bytes = b""
     runs: bytes = b""
 
-    def wake_at(self) -> int:
-        """Give the earliest clock at which something must happen without a new event, ms."""
-        wake = min(self.deadline, self.expiry)
+    @property
+    def last(self) -> int:
+        """When anything happened last, ms."""
+        return max(self.time, self.newest)
+
+    def wake_at(self, retention_ms: int) -> int:
+        """Give the earliest clock at which something must happen without a new event, ms.
+
+        Args:
+            retention_ms: How long after its last event the state can matter.
+        """
+        wake = min(self.deadline, self.last + retention_ms)
         return min(wake, self.buffer[0].event_time) if self.buffer else wake
 
 

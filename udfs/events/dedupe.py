@@ -2,8 +2,10 @@
 
 ``hashes`` holds 8 bytes an event: XXH3-64 of ``event_id``, big-endian as xxhash digests it.
 ``times`` holds 8 bytes an event in the same order: the user's time E when it came, signed,
-little-endian. E never falls, so the oldest is in front. Both are kept as bytes in state and
-never decoded: a look-up is one search.
+little-endian. E never falls, so the oldest is in front. Neither is ever decoded: a look-up is
+one search, a new id two appends.
+
+What is as old as the window is forgotten late: a look-up does not find it, `compact` removes it.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ CAP: Final = 256
 
 _TIME: Final = Struct("<q")
 _SIZE: Final = 8
+_pack = _TIME.pack
+_unpack = _TIME.unpack_from
 
 
 def hash_id(event_id: str) -> bytes:
@@ -26,71 +30,58 @@ def hash_id(event_id: str) -> bytes:
     return digest
 
 
-def seen(hashes: bytes, h: bytes) -> bool:
-    """Tell whether a hash is among the remembered ones. HOT.
+def admit(
+    hashes: bytearray, times: bytearray, h: bytes, e_ms: int, window_ms: int, cap: int = CAP
+) -> bool:
+    """Remember an id, unless it is remembered already: the first one stays, with its time. HOT.
+
+    Args:
+        hashes: Packed hashes; appended to.
+        times: Packed times; appended to.
+        h: What `hash_id` gives.
+        e_ms: The user's time now; not below the last one.
+        window_ms: ``dedupe_window``: what is this old or older is not remembered.
+        cap: Most ids; the oldest are not remembered.
+
+    Returns:
+        False for a duplicate.
+    """
+    if hashes.find(h) >= 0 and seen(hashes, times, h, e_ms, window_ms, cap):  # find beats in
+        return False
+    hashes += h
+    times += _pack(e_ms)
+    if len(hashes) > 2 * cap * _SIZE:
+        compact(hashes, times, e_ms, window_ms, cap)
+    return True
+
+
+def seen(
+    hashes: bytes | bytearray,
+    times: bytes | bytearray,
+    h: bytes,
+    e_ms: int,
+    window_ms: int,
+    cap: int = CAP,
+) -> bool:
+    """Tell whether an id is remembered; arguments as in `admit`.
 
     A hit in the middle of two neighbours is none.
     """
-    at = hashes.find(h)
-    while at >= 0:
-        if at % _SIZE == 0:
-            return True
-        at = hashes.find(h, at + 1)
-    return False
+    at = hashes.rfind(h)
+    while at >= 0 and at % _SIZE:
+        at = hashes.rfind(h, 0, at + _SIZE - 1)
+    # The last entry of an id is its youngest: if that is forgotten, all are.
+    if at < max(0, len(hashes) - cap * _SIZE):
+        return False
+    entered: int = _unpack(times, at)[0]
+    return e_ms - entered < window_ms
 
 
-def forget(hashes: bytes, times: bytes, e_ms: int, window_ms: int) -> tuple[bytes, bytes]:
-    """Drop from the front what is as old as the window or older. HOT.
-
-    Args:
-        hashes: Packed hashes.
-        times: Packed times.
-        e_ms: The user's time now.
-        window_ms: ``dedupe_window``.
-
-    Returns:
-        What is left of both.
-    """
-    if not times or e_ms - _TIME.unpack_from(times)[0] < window_ms:
-        return hashes, times
-    if e_ms - _TIME.unpack_from(times, len(times) - _SIZE)[0] >= window_ms:
-        return b"", b""
-    cut = _SIZE
-    while e_ms - _TIME.unpack_from(times, cut)[0] >= window_ms:
+def compact(hashes: bytearray, times: bytearray, e_ms: int, window_ms: int, cap: int = CAP) -> None:
+    """Remove what is not remembered any more; arguments as in `admit`."""
+    end = len(times)
+    cut = max(0, end - cap * _SIZE)
+    while cut < end and e_ms - _unpack(times, cut)[0] >= window_ms:
         cut += _SIZE
-    return hashes[cut:], times[cut:]
-
-
-def remember(
-    hashes: bytes, times: bytes, h: bytes, e_ms: int, window_ms: int, *, cap: int = CAP
-) -> tuple[bytes, bytes]:
-    """Add a hash, unless it is there already: the first one stays, with its time. HOT.
-
-    Args:
-        hashes: Packed hashes.
-        times: Packed times.
-        h: What `hash_id` gives.
-        e_ms: The user's time now; not below the last one.
-        window_ms: ``dedupe_window``: entries this old or older are dropped first.
-        cap: Most entries; the oldest go.
-
-    Returns:
-        Both values with the entry at the end.
-    """
-    hashes, times = forget(hashes, times, e_ms, window_ms)
-    if seen(hashes, h):
-        return hashes, times
-    return (hashes + h)[-cap * _SIZE :], (times + _TIME.pack(e_ms))[-cap * _SIZE :]
-
-
-def admit(
-    hashes: bytes, times: bytes, h: bytes, e_ms: int, window_ms: int, *, cap: int = CAP
-) -> tuple[bytes, bytes] | None:
-    """Do what a job does per event, in one call: None for a duplicate, else `remember`. HOT."""
-    hashes, times = forget(hashes, times, e_ms, window_ms)
-    if h in hashes and seen(hashes, h):
-        return None
-    if len(hashes) >= cap * _SIZE:
-        keep = len(hashes) - (cap - 1) * _SIZE
-        hashes, times = hashes[keep:], times[keep:]
-    return hashes + h, times + _TIME.pack(e_ms)
+    if cut:
+        del hashes[:cut], times[:cut]

@@ -269,6 +269,10 @@ def _open_buckets(
         runs.counts[rule.index] = count
 
 
+def _key(place: Place) -> int:
+    return place.key
+
+
 def _open_queues(
     runs: Runs,
     rule: CompiledRule,
@@ -285,6 +289,8 @@ def _open_queues(
             queues.partial.append(Place(node.root.order, rule.states[state], node))
         else:
             queues.partial.append(Place(NEVER, None, None))
+    if rule.in_line:
+        queues.partial.sort(key=_key)  # earlier versions kept it in the order of a heap
     count, flat = held
     for _ in range(count):
         node = nodes[next(flat)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from udfs.errors import ConfigInvalid, Fault
-from udfs.matching import codec, plain, queues, wakes
+from udfs.matching import codec, lines, plain, queues, wakes
 from udfs.matching.automaton import Automaton
 from udfs.matching.check import DEFAULT_MAX_RUNS, check_rules
 from udfs.matching.conditions import cel
@@ -63,6 +63,7 @@ class Machine:
                     states=tuple(automaton.states),
                     start=automaton.start,
                     skips=spec.skip is not Skip.NONE,
+                    in_line=spec.skip is not Skip.NONE and lines.never_branch(automaton.states),
                 )
             )
         self.rules: tuple[CompiledRule, ...] = tuple(rules)
@@ -135,7 +136,7 @@ class Machine:
         if runs is None:
             runs, unknown = codec.unpack(blob, self._by_hash)
             self.unknown_runs += unknown
-            runs.dirty = True
+            runs.dirty = runs.changed = True
             runs.deadline_exact = False
             self.next_deadline(runs)
         return runs
@@ -176,7 +177,11 @@ class Machine:
         if runs.buckets:
             touched = [number for number in runs.buckets if number in woken]
         asked: dict[int, bool] = {}
-        if not touched and not _awaited(runs, woken) and not self._begins(starts, event, asked):
+        if not (
+            touched
+            or (runs.queues and _awaited(runs, woken))
+            or (starts and self._begins(starts, event, asked))
+        ):
             return matches
         matches += self._process(runs, user_id, event, now, (starts, touched, woken), asked)
         return matches
@@ -233,8 +238,10 @@ class Machine:
             rule = self.rules[number]
             if rule.skips:
                 begins = number in begun
-                dropped = queues.step(runs, rule, turn, woken, found, begins=begins)
-                self._count_overflow(number, dropped)
+                step = lines.step if rule.in_line else queues.step
+                dropped = step(runs, rule, turn, woken, found, begins=begins)
+                if dropped:
+                    self._count_overflow(number, dropped)
         if turn.taken:
             runs.next_order += 1
         return in_order(found, user_id) if found else []

@@ -108,7 +108,7 @@ def file(runs: Runs, born: list[tuple[State, Node]], rules: Sequence[CompiledRul
         Rules (by index) that have more runs than they may.
     """
     over: dict[int, None] = {}
-    runs.dirty = True
+    runs.dirty = runs.changed = True
     for state, node in born:
         bucket = runs.buckets.get(state.wake)
         if bucket is None:
@@ -184,7 +184,7 @@ def expire(runs: Runs, rules: Sequence[CompiledRule], now: int, found: list[Foun
 
 
 def _replace(runs: Runs, number: int, kept: list[Run]) -> None:
-    runs.dirty = True
+    runs.dirty = runs.changed = True
     if kept:
         runs.buckets[number] = kept
     else:

@@ -64,10 +64,10 @@ def step(
     queues = Queues(partial, queues.held)
     for place in complete:
         push(queues.held, place)
-    _release(rule, queues, turn.entry.time, found)
-    dropped = _trim(rule, queues)
+    release(rule, queues, turn.entry.time, found)
+    dropped = trim(rule, queues)
     if dropped:
-        _release(rule, queues, turn.entry.time, found)
+        release(rule, queues, turn.entry.time, found)
     _store(runs, rule, queues)
     return dropped
 
@@ -131,11 +131,11 @@ def expire(runs: Runs, rule: CompiledRule, now: int, found: list[Found]) -> None
         queues = Queues(partial, queues.held)
         for place in complete:
             push(queues.held, place)
-        _release(rule, queues, deadline, found)
+        release(rule, queues, deadline, found)
         _store(runs, rule, queues)
 
 
-def _release(rule: CompiledRule, queues: Queues, at: int, found: list[Found]) -> None:
+def release(rule: CompiledRule, queues: Queues, at: int, found: list[Found]) -> None:
     """Let the finished matches go that nothing earlier holds back; each prunes the rest."""
     while queues.held and queues.held[0].key <= queues.partial[0].key:
         node = pop(queues.held).node
@@ -147,7 +147,7 @@ def _release(rule: CompiledRule, queues: Queues, at: int, found: list[Found]) ->
         found.append(Found(rule, node, at, "match"))
 
 
-def _trim(rule: CompiledRule, queues: Queues) -> int:
+def trim(rule: CompiledRule, queues: Queues) -> int:
     """Drop the partial and held-back matches that are too many.
 
     Returns:
@@ -171,7 +171,7 @@ def _trim(rule: CompiledRule, queues: Queues) -> int:
 
 
 def _store(runs: Runs, rule: CompiledRule, queues: Queues) -> None:
-    runs.dirty = True
+    runs.dirty = runs.changed = True
     runs.deadline_exact = False
     if len(queues.partial) == 1 and not queues.held:
         runs.queues.pop(rule.index, None)

@@ -26,6 +26,7 @@ class CompiledRule(msgspec.Struct, frozen=True, eq=False):
         states: By index; number 0 is the final state, in which no run ever stands.
         start: Where every run begins.
         skips: Whether it has a skip strategy, so that its runs have to be kept in order.
+        in_line: Whether it has one and its runs never branch (`udfs.matching.lines`).
     """
 
     index: int
@@ -35,6 +36,7 @@ class CompiledRule(msgspec.Struct, frozen=True, eq=False):
     states: tuple[State, ...]
     start: State
     skips: bool
+    in_line: bool
 
     @property
     def name(self) -> str:

@@ -93,15 +93,14 @@ class Queues(msgspec.Struct):
 
     partial: list[Place]
     held: list[Place]
-    wakes: frozenset[int] | None = None
+    wakes: set[int] | None = None
     """What wakes the runs, None until asked; runs that were pruned since may be in it."""
 
     def woken_by(self, woken: frozenset[int]) -> bool:
         """Whether any of the runs is concerned. HOT."""
         wakes = self.wakes
         if wakes is None:
-            states = [place.state for place in self.partial if place.state is not None]
-            wakes = self.wakes = frozenset(state.wake for state in states)
+            wakes = self.wakes = {p.state.wake for p in self.partial if p.state is not None}
         return not wakes.isdisjoint(woken)
 
 
@@ -131,6 +130,7 @@ class Runs:
     __slots__ = (
         "blob",
         "buckets",
+        "changed",
         "counts",
         "deadline",
         "deadline_exact",
@@ -158,6 +158,9 @@ class Runs:
         self.next_order = 0
         self.blob = b""
         self.dirty = False
+        """Whether `blob` is out of date."""
+        self.changed = False
+        """Set with `dirty`; whoever looks at the deadline after a change resets it."""
 
     def __bool__(self) -> bool:
         return self.packed is not None or bool(self.buckets or self.queues)

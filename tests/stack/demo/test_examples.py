@@ -15,7 +15,8 @@ from configs.assemble import assemble
 from stack.demo.traffic import Message, Shop, traffic
 from udfs.decisions.memory import MemoryStore
 from udfs.decisions.program import Program
-from udfs.decisions.shard import Shard, ShardSettings
+from udfs.decisions.shard import Shard
+from udfs.decisions.shard_settings import ShardSettings
 
 START_MS = 1_800_000_000_000
 BATCH_MS = 200

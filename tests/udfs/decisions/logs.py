@@ -14,7 +14,8 @@ import hypothesis.strategies as st
 from udfs.decisions.memory import MemoryStore
 from udfs.decisions.program import Program
 from udfs.decisions.records import Record
-from udfs.decisions.shard import Shard, ShardSettings
+from udfs.decisions.shard import Shard
+from udfs.decisions.shard_settings import ShardSettings
 from udfs.expressions import CodeCache
 
 _CODE = CodeCache()

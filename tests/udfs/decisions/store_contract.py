@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from udfs.decisions.shard import ShardStore
+from udfs.decisions.store import ShardStore
 
 
 def absent_is_none(store: ShardStore) -> None:

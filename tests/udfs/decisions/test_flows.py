@@ -12,7 +12,8 @@ from tests.udfs.decisions.logs import PARTS, program, record
 from udfs.decisions.decision import decision_id
 from udfs.decisions.limits import Limit, parse_limit
 from udfs.decisions.memory import MemoryStore
-from udfs.decisions.shard import Shard, ShardSettings
+from udfs.decisions.shard import Shard
+from udfs.decisions.shard_settings import ShardSettings
 from udfs.errors import ConfigInvalid
 from udfs.schemas import validator
 

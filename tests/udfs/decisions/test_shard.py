@@ -24,7 +24,8 @@ from udfs.decisions.killed import Killed
 from udfs.decisions.memory import MemoryStore
 from udfs.decisions.program import Program
 from udfs.decisions.records import Record
-from udfs.decisions.shard import Shard, ShardSettings
+from udfs.decisions.shard import Shard
+from udfs.decisions.shard_settings import ShardSettings
 from udfs.decisions.subject import Subject, decode_subject, encode_subject
 from udfs.errors import StateIncompatible
 
@@ -357,7 +358,7 @@ def test_a_journal_grows_no_further_than_told() -> None:
     small = ShardSettings(idle_advance_ms=None, journal_bytes=10)
     shard = Shard(1, MemoryStore(), small, program(), 0)
     process(shard, record(1, "u", "view", 0, sku="x"))
-    assert shard._entries == 0
+    assert shard._journal.entries == 0
 
 
 def test_a_killed_flow_is_counted_and_silent() -> None:

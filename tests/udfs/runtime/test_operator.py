@@ -10,7 +10,7 @@ import pytest
 
 from configs.manifest import Resolved
 from tests.udfs.decisions.logs import PARTS, START_MS, record
-from udfs.decisions.shard import ShardSettings
+from udfs.decisions.shard_settings import ShardSettings
 from udfs.errors import StaleCode
 from udfs.runtime import shipped
 from udfs.runtime.decide import CONFIG_STATE, DecideFunction

@@ -13,6 +13,7 @@ from typing import Any
 import requests
 
 from stack import flink_home
+from stack.java import LIGHT
 from stack.ports import HOST
 from stack.settings import StackSettings
 
@@ -88,6 +89,7 @@ def config(settings: StackSettings, home: Path) -> dict[str, str]:
         "rest.bind-address": HOST,
         "rest.port": str(settings.flink_rest_port),
         "env.java.opts.all": flink_home.java_options(home),
+        "env.java.opts.client": " ".join(LIGHT),
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,
         "io.tmp.dirs": str(data / "tmp"),
@@ -129,7 +131,7 @@ def prepare(settings: StackSettings, home: Path) -> None:
 def jobmanager_command(settings: StackSettings, home: Path, java: str, log: Path) -> list[str]:
     """The command of the JobManager."""
     return [
-        *_java(settings, home, java, log, JOBMANAGER_MEMORY),
+        *_java(settings, home, java, log, (*JOBMANAGER_MEMORY, *LIGHT)),
         *(JOBMANAGER_CLASS, "--configDir", str(conf_dir(settings))),
     ]
 
@@ -147,7 +149,13 @@ def taskmanager_command(
         f"-XX:MaxMetaspaceSize={METASPACE_MB}m",
     )
     return [
-        *_java(settings, home, java, log, memory),
+        *_java(
+            settings,
+            home,
+            java,
+            log,
+            (*memory, "-XX:+UseG1GC"),
+        ),
         *(TASKMANAGER_CLASS, "--configDir", str(conf_dir(settings))),
         *("-D", f"taskmanager.resource-id={resource_id}"),
     ]
@@ -160,7 +168,6 @@ def _java(
     return [
         java,
         *memory,
-        "-XX:+UseG1GC",
         *flink_home.java_options(home).split(),
         f"-Dlog.file={log}",
         f"-Dlog4j.configurationFile=file:{logging_file}",

@@ -12,6 +12,10 @@ from udfs.errors import StackError
 
 VERSION = 17
 
+LIGHT = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto")
+"""For processes of a local stack that live for minutes and share two cores with the job: the
+optimising compiler would take several times what it saves."""
+
 
 def find() -> str:
     """The ``java`` program: that of ``JAVA_HOME`` if set, else the one on the path.

@@ -12,6 +12,7 @@ from pathlib import Path
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from stack.java import LIGHT
 from stack.ports import HOST, is_open
 from stack.settings import StackSettings
 from udfs.errors import StackError
@@ -90,7 +91,7 @@ def prepare(
     )
     logging_file = home / "log4j2.properties"
     logging_file.write_text(LOG4J)
-    base = [java, f"-Dlog4j2.configurationFile={logging_file}", "-cp", f"{jars}/*"]
+    base = [java, *LIGHT, f"-Dlog4j2.configurationFile={logging_file}", "-cp", f"{jars}/*"]
     if not (data_dir(settings) / "meta.properties").exists():
         format_command = [
             *(*base, "kafka.tools.StorageTool", "format"),

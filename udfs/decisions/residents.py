@@ -35,6 +35,8 @@ class Resident:
     object of the job.
 
     Attributes:
+        subject: Its name.
+        changed: Whether it is among those that the next flush writes.
         state: The stored form; its sections are stale while a decoded one is dirty.
         stored: Whether the store holds the subject.
         aggregates: Decoded, or None while nothing asked for them.
@@ -45,10 +47,13 @@ class Resident:
     """
 
     __slots__ = (
-        "aggregates", "aggregates_dirty", "has_runs", "runs", "runs_dirty", "state", "stored",
+        "aggregates", "aggregates_dirty", "changed", "has_runs", "runs", "runs_dirty", "state",
+        "stored", "subject",
     )  # fmt: skip
 
-    def __init__(self, state: Subject, *, stored: bool) -> None:
+    def __init__(self, subject: str, state: Subject, *, stored: bool) -> None:
+        self.subject = subject
+        self.changed = False
         self.state = state
         self.stored = stored
         self.aggregates: State | None = None
@@ -115,14 +120,15 @@ class Residents:
 
     Attributes:
         found: Those that are decoded; to be read only.
-        changed: Those that `flush` has to write. Whoever changes a subject enters it.
+        changed: Those that `flush` has to write. Whoever changes a subject that is not marked
+            as changed marks it and appends it.
     """
 
     def __init__(self, store: Blobs, most: int) -> None:
         self._store = store
         self._most = most
         self.found: OrderedDict[str, Resident] = OrderedDict()
-        self.changed: dict[str, Resident] = {}
+        self.changed: list[Resident] = []
         self._gone: set[str] = set()
 
     def load(self, subject: str, program: Program) -> Resident:
@@ -136,9 +142,9 @@ class Residents:
             return found
         blob = None if subject in self._gone else self._store.get(subject)
         if blob is None:
-            found = Resident(Subject(), stored=False)
+            found = Resident(subject, Subject(), stored=False)
         else:
-            found = Resident(decode_subject(blob), stored=True)
+            found = Resident(subject, decode_subject(blob), stored=True)
             if found.state.revision != program.revision:
                 found.state.revision = program.revision
                 if found.has_runs:
@@ -146,12 +152,19 @@ class Residents:
         self.found[subject] = found
         return found
 
+    def touch(self, resident: Resident) -> None:
+        """See to it that the next flush writes a subject."""
+        if not resident.changed:
+            resident.changed = True
+            self.changed.append(resident)
+
     def drop(self, subject: str) -> None:
         """Forget a subject, in memory at once, in the store with the next flush."""
         resident = self.found.pop(subject, None)
-        self.changed.pop(subject, None)
-        if resident is not None and resident.stored:
-            self._gone.add(subject)
+        if resident is not None:
+            resident.changed = False
+            if resident.stored:
+                self._gone.add(subject)
 
     def flush(self, program: Program) -> None:
         """Write what changed since the last flush, then drop the longest unused from memory.
@@ -164,15 +177,17 @@ class Residents:
         self._gone.clear()
         found = self.found
         blobs = {}
-        for subject, resident in self.changed.items():
-            resident.pack(program)
-            resident.stored = True
-            resident.state.revision = program.revision
-            blobs[subject] = encode_subject(resident.state)
-            found.move_to_end(subject)
+        for resident in self.changed:
+            if resident.changed:  # else it was dropped
+                resident.changed = False
+                resident.pack(program)
+                resident.stored = True
+                resident.state.revision = program.revision
+                blobs[resident.subject] = encode_subject(resident.state)
+                found.move_to_end(resident.subject)
+        self.changed.clear()
         if blobs:
             self._store.put_all(blobs)
-            self.changed.clear()
         while len(found) > self._most:
             found.popitem(last=False)
 

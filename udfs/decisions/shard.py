@@ -156,17 +156,18 @@ class Shard:
             if clock is not None:
                 self._fire(outlet, partition, clock.newest - self._settings.out_of_orderness_ms)
 
-    def _receive(self, outlet: Outlet, batch: Entry) -> None:
+    def _receive(self, outlet: Outlet, batch: Entry) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop, because it is hot
         """Decode or refuse each record, move its partition's clock, and work it off. HOT."""
         settings = self._settings
-        subject_field = settings.subject
-        now_ms = batch.now_ms
-        latest = now_ms + settings.max_future_ms
+        subject_field, max_event_bytes = settings.subject, settings.max_event_bytes
+        out_of_orderness_ms, reorder = settings.out_of_orderness_ms, settings.reorder
+        dedupe_window_ms, retention_ms = settings.dedupe_window_ms, self._retention_ms
+        latest = batch.now_ms + settings.max_future_ms
         counts = self._counts
         clocks = self._header.clocks
         residents = self._residents
         resident_of, changed = residents.found.get, residents.changed
-        out_of_orderness_ms = settings.out_of_orderness_ms
+        hash_id, admit = dedupe.hash_id, dedupe.admit
         counts["in"] += len(batch.values)
         for key, raw, partition, offset in zip(
             batch.keys, batch.values, batch.partitions, batch.offsets, strict=True
@@ -174,96 +175,78 @@ class Shard:
             clock = clocks.get(partition)
             if clock is None:
                 clock = clocks[partition] = Clock(-1, -1)
-            if offset <= clock.offset:
-                counts["regressions"] += 1
-            else:
+            if offset > clock.offset:
                 clock.offset = offset
+            else:
+                counts["regressions"] += 1
             try:
-                event = decode(raw, subject_field, settings.max_event_bytes)
+                event = decode(raw, subject_field, max_event_bytes)
                 subject = getattr(event, subject_field)
                 if key is None or key != subject.encode():
                     raise _wrong_key(key, subject, subject_field)
-                if event.event_time > latest:
-                    raise _in_the_future(event.event_time, now_ms, settings.max_future_ms)
+                event_time = event.event_time
+                if event_time > latest:
+                    raise _in_the_future(event_time, batch.now_ms, settings.max_future_ms)
             except InvalidEvent as fault:
                 counts["dead"] += 1
                 outlet.dead(key, raw, partition, offset, fault)
                 continue
             before = clock.newest - out_of_orderness_ms
-            clock.newest = max(clock.newest, event.event_time)
+            if event_time > clock.newest:  # noqa: PLR1730 - max() costs twice as much
+                clock.newest = event_time
             resident = resident_of(subject)
             if resident is None:
                 resident = residents.load(subject, self._program)
-            changed[subject] = resident
-            self._arrive(outlet, subject, resident, event, before, partition, offset, raw)
+            if not resident.changed:
+                resident.changed = True
+                changed.append(resident)
+            state = resident.state
+            if partition != state.partition:
+                self._move(state, partition)
+            if state.deadline <= before or state.newest <= before - retention_ms or state.buffer:
+                self._catch_up(outlet, subject, resident, before)
+                state = resident.state
+            now = state.time
+            now = max(now, event_time)
+            if not admit(state.hashes, state.times, hash_id(event.event_id), now, dedupe_window_ms):
+                counts["doubled"] += 1
+            elif event_time < before:
+                self._late(resident, event)
+                assert raw is not None  # a tombstone was refused
+                outlet.late(subject, raw, partition, offset, event_time, before)
+            elif reorder:
+                _hold(state.buffer, event, partition, offset)
+                self._release(outlet, subject, resident, clock.newest - out_of_orderness_ms)
+                self._arm(subject, state)
+            else:
+                self._apply(outlet, subject, resident, event, now)
+            armed = state.armed
+            if state.deadline < armed or armed == NEVER:
+                self._arm(subject, state)
 
     # -- one event --------------------------------------------------------------------------
 
-    def _arrive(
-        self, outlet: Outlet, subject: str, resident: Resident, event: Event, before: int,
-        partition: int, offset: int, raw: bytes | None,
-    ) -> None:  # fmt: skip
-        """Work off one event. HOT.
+    def _move(self, state: Subject, partition: int) -> None:
+        """Note that a subject turned up in a partition in which it was not before."""
+        if state.partition >= 0:
+            self._counts["moved"] += 1
+        state.partition = partition
+        state.armed = NEVER
 
-        Args:
-            outlet: Takes what it gives.
-            subject: Whom it concerns.
-            resident: Its state.
-            event: Decoded.
-            before: Firing clock of its partition before it came, ms.
-            partition: Where it lay.
-            offset: Its place there.
-            raw: Its bytes.
-        """
-        state = resident.state
-        if partition != state.partition:
-            if state.partition >= 0:
-                self._counts["moved"] += 1
-            state.partition = partition
-            state.armed = NEVER
-        time, newest = state.time, state.newest
-        if (
-            state.deadline <= before
-            or (time if time > newest else newest) + self._retention_ms <= before  # noqa: FURB136
-            or (state.buffer and state.buffer[0].event_time <= before)
-        ):
-            self._advance(outlet, subject, resident, before)
-            state = resident.state
-            time = state.time
-        event_time = event.event_time
-        now = event_time if event_time > time else time  # noqa: FURB136 - hot
-        if not dedupe.admit(
-            state.hashes, state.times, dedupe.hash_id(event.event_id), now,
-            self._settings.dedupe_window_ms,
-        ):  # fmt: skip
-            self._counts["doubled"] += 1
-            return
-        if event_time < before:
-            self._late(outlet, subject, resident, event, before, partition, offset, raw)
-        elif self._settings.reorder:
-            _hold(state.buffer, event, partition, offset)
-            newest = self._header.clocks[partition].newest
-            self._release(outlet, subject, resident, newest - self._settings.out_of_orderness_ms)
-            self._arm(subject, state)
-        else:
-            self._apply(outlet, subject, resident, event, now)
-        if state.deadline < state.armed or state.armed == NEVER:
-            self._arm(subject, state)
+    def _catch_up(self, outlet: Outlet, subject: str, resident: Resident, clock: int) -> None:
+        """Do what is due before an event, whoever's event has moved the clock."""
+        if resident.state.wake_at(self._retention_ms) <= clock:
+            self._advance(outlet, subject, resident, clock)
 
-    def _late(
-        self, outlet: Outlet, subject: str, resident: Resident, event: Event, before: int,
-        partition: int, offset: int, raw: bytes | None,
-    ) -> None:  # fmt: skip
-        """Give an event to the aggregates alone; arguments as in `_arrive`."""
+    def _late(self, resident: Resident, event: Event) -> None:
+        """Give an event to the aggregates alone."""
         self._counts["late"] += 1
         self._program.plan.update(resident.aggregates_of(self._program), event)
         resident.aggregates_dirty = True
         state = resident.state
         state.newest = max(state.newest, event.event_time)
-        assert raw is not None  # a tombstone was refused
-        outlet.late(subject, raw, partition, offset, event.event_time, before)
 
-    def _apply(
+    def _apply(  # noqa: C901 - hot
         self, outlet: Outlet, subject: str, resident: Resident, event: Event, now: int
     ) -> None:
         """Give one event to rules, aggregates and flows, after what is due before it. HOT."""
@@ -272,7 +255,8 @@ class Shard:
             self._due(outlet, subject, resident, now)
         self._counts["applied"] += 1
         state.time = now
-        state.newest = max(state.newest, event.event_time)
+        if event.event_time > state.newest:  # noqa: PLR1730 - max() costs twice as much
+            state.newest = event.event_time
         interest = self._interests.get(event.event_type, self._others)
         if interest is None:
             return
@@ -358,7 +342,7 @@ class Shard:
             if resident.empty:
                 self._residents.drop(subject)
             else:
-                self._residents.changed[subject] = resident
+                self._residents.touch(resident)
                 self._arm(subject, resident.state)
         return fired
 
@@ -453,12 +437,14 @@ class Shard:
 
     def flush(self) -> None:
         """Write the state of everything that changed; the journal is empty then."""
-        for subject, resident in self._residents.changed.items():
+        for resident in self._residents.changed:
+            if not resident.changed:
+                continue  # it was dropped
             state = resident.state
             dedupe.compact(state.hashes, state.times, state.time, self._settings.dedupe_window_ms)
             state.expiry = self._expiry(state)
             if state.expiry < state.armed:
-                self._arm(subject, state)  # the retention is shorter than it was
+                self._arm(resident.subject, state)  # the retention is shorter than it was
         self._residents.flush(self._program)
         self._wheel.flush()
         self._store.put_header(encode_header(self._header))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from udfs.matching.automaton import Kind
+from udfs.matching.found import Found
 from udfs.matching.queue import push
 from udfs.matching.queues import release, trim
 from udfs.matching.runs import NEVER, Node, Place, Queues, Runs
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from udfs.matching.automaton import State
-    from udfs.matching.found import Found
     from udfs.matching.rule import CompiledRule
     from udfs.matching.turn import Turn
 
@@ -114,6 +114,29 @@ def _begin(queues: Queues, rule: CompiledRule, turn: Turn, complete: list[Place]
     queues.partial.insert(len(queues.partial) - 1, Place(entry.order, target, node))
     if queues.wakes is not None:
         queues.wakes.add(target.wake)
+
+
+def expire(runs: Runs, rule: CompiledRule, now: int, found: list[Found]) -> None:
+    """End the runs whose window has passed; as `udfs.matching.queues.expire`."""
+    window_ms = rule.spec.within_ms
+    queues = runs.queues[rule.index]
+    oldest = queues.partial[0].node
+    if window_ms is None or oldest is None or oldest.root.time + window_ms > now:
+        return
+    while True:
+        node = queues.partial[0].node
+        if node is None or node.root.time + window_ms > now:
+            break
+        began = node.root.time
+        count = 0
+        while node is not None and node.root.time == began:
+            if rule.spec.timeouts:
+                found.append(Found(rule, node, began + window_ms, "timeout"))
+            count += 1
+            node = queues.partial[count].node
+        del queues.partial[:count]
+        release(rule, queues, began + window_ms, found)
+    _store(runs, rule, queues, oldest)
 
 
 def _store(runs: Runs, rule: CompiledRule, queues: Queues, oldest: Node | None) -> None:

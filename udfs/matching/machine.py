@@ -264,7 +264,8 @@ class Machine:
         found: list[Found] = []
         plain.expire(runs, self.rules, now, found)
         for number in list(runs.queues):
-            queues.expire(runs, self.rules[number], now, found)
+            rule = self.rules[number]
+            (lines if rule.in_line else queues).expire(runs, rule, now, found)
         runs.deadline_exact = False
         return in_order(found, user_id)
 

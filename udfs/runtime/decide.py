@@ -39,7 +39,7 @@ _SWITCH_INTERVAL_S: Final = 1e-4
 """Python's default of 5 ms is what a state access waits for when another thread is busy."""
 
 _GC_THRESHOLDS: Final = (100_000, 20, 20)
-"""State is no cyclic garbage, and looking through all of it again and again cost 15 % of the time."""
+"""State is no cyclic garbage, and looking through all of it again and again cost 15 %."""
 
 
 class DecideFunction(KeyedBroadcastProcessFunction):

@@ -59,7 +59,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "what", nargs="?", default="all", choices=("cores", "throughput", "latency", "all")
     )
-    parser.add_argument("--events", type=int, default=1_000_000, help="in the log [%(default)s]")
+    parser.add_argument("--events", type=int, default=2_000_000, help="in the log [%(default)s]")
     parser.add_argument("--rounds", type=int, default=5, help="of each job [%(default)s]")
     parser.add_argument(
         "--rate", type=float, help="events/s of the latency run [half of the throughput]"

@@ -96,8 +96,8 @@ class _Kept:
     def __init__(self, program: Program) -> None:
         self.state = Subject(revision=1, partition=0)
         self.observed = self.advanced = False
-        self.hashes = b""
-        self.times = b""
+        self.hashes = bytearray()
+        self.times = bytearray()
         self.time = 0
         self.aggregates = program.plan.decode(b"")
         self.runs = program.machine.decode(b"")
@@ -151,6 +151,7 @@ class Staged:
         if depth >= 6:
             state = kept.state
             state.time = state.newest = kept.time
+            dedupe.compact(kept.hashes, kept.times, kept.time, _DEDUPE_MS)
             state.hashes, state.times = kept.hashes, kept.times
             if kept.observed:
                 state.aggregates = plan.encode(kept.aggregates)
@@ -162,12 +163,10 @@ class Staged:
     def _event(self, subject: str, kept: _Kept, event: Event, depth: int) -> None:
         plan, machine = self._program.plan, self._program.machine
         now = kept.time = max(kept.time, event.event_time)
-        admitted = dedupe.admit(
+        if not dedupe.admit(
             kept.hashes, kept.times, dedupe.hash_id(event.event_id), now, _DEDUPE_MS
-        )
-        if admitted is None:
+        ):
             raise ValueError("the workload doubles no event")
-        kept.hashes, kept.times = admitted
         kind = event.event_type
         if depth >= 4 and (plan.event_types is None or kind in plan.event_types):
             plan.update(kept.aggregates, event)

@@ -19,6 +19,7 @@ from udfs.errors import MillraceError
 
 _CORE_EVENTS: Final = 100_000
 _BUSY: Final = 1.0
+_WARM_UP_S: Final = 30.0  # of latency: Java compiles itself, as in the first half of a log
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -113,7 +114,7 @@ def _throughput(console: Console, stack: Stack, options: argparse.Namespace) -> 
 
 
 def _latency(console: Console, stack: Stack, rate: float, options: argparse.Namespace) -> Any:
-    warm_up_s = options.seconds / 2
+    warm_up_s = _WARM_UP_S + options.seconds / 2
     with _bar(console) as bar:
         task = bar.add_task(f"{rate:,.0f} events/s", total=warm_up_s + options.seconds)
         found = latency.run(

@@ -27,6 +27,9 @@ MOST_BYTES: Final = 2 << 20
 """Bytes after which it flushes."""
 
 
+_SPREAD: Final = 32
+
+
 class Entry(msgspec.Struct, array_like=True, gc=False):
     """One batch as it came.
 
@@ -102,6 +105,17 @@ class Journal:
         self._store.append(self.entries, blob)
         self.entries += 1
         return True
+
+    def spread(self, number: int) -> None:
+        """Let an empty journal be full sooner, each shard's at another time.
+
+        Shards fill up equally fast: without this all of a worker would flush at once, and every
+        decision would wait for that.
+
+        Args:
+            number: Of the shard.
+        """
+        self._events = self._most_events * (number % _SPREAD) // _SPREAD
 
     def clear(self) -> None:
         """Forget everything: the state is written."""

@@ -74,6 +74,7 @@ class Shard:
         if self._header.timer_at <= started_ms:
             self._header.timer_at = 0  # it has rung since, or rings at once
         self._use(program)
+        self._journal.spread(number)
 
     def _replay(
         self,
@@ -426,6 +427,7 @@ class Shard:
             )
             self._store.put_program(self._program.payload)
             self.flush()
+            self._journal.spread(self.number)
 
     def _tell(self, outlet: Outlet, now_ms: int) -> None:
         due = now_ms - self._told_ms >= self._settings.counts_interval_ms

@@ -8,6 +8,8 @@ Exceptions::
     │   └── ExpressionInvalid  an expression that does not parse, check or compile
     ├── ConfigUnavailable    a config source or a blob that cannot be read now
     ├── SettingsInvalid      a process setting that cannot work
+    ├── TableInvalid         a feature table, or a value of one, that is not what it says
+    ├── TableUnavailable     a feature table that cannot be read or written now
     ├── StateIncompatible    a state blob of a version that this code cannot read
     ├── StaleCode            a worker that runs other code than the driver shipped
     └── StackError           a part of the local stack that did not come up or down
@@ -78,6 +80,14 @@ class ConfigUnavailable(MillraceError):
 
 class SettingsInvalid(MillraceError):
     """A process setting that cannot work; the message says what to set instead."""
+
+
+class TableInvalid(MillraceError):
+    """A feature table, a file or a value of one, that is not what it says."""
+
+
+class TableUnavailable(MillraceError):
+    """A feature table that cannot be read or written now; trying again may help."""
 
 
 class StateIncompatible(MillraceError):

@@ -1,0 +1,1 @@
+"""A worker's side: fetch, verify, take in, look up."""

@@ -1,4 +1,4 @@
-"""One row of a feature table as bytes, and many rows as a matrix of numbers.
+"""One row of a feature table as bytes.
 
 Version 1, little-endian (docs/feature-format.md)::
 
@@ -27,7 +27,8 @@ VERSION: Final = 1
 NEVER: Final = 2**63 - 1
 """Expiry of a row that does not expire, ms."""
 
-_END: Final = np.dtype("<u4")
+END: Final = np.dtype("<u4")
+"""Type of the end of a string, counted from the first string's start."""
 
 
 def encode(
@@ -69,7 +70,7 @@ def encode(
     if not texts:
         return fronts
     lengths = np.array([[len(text) for text in column] for column in texts], dtype=np.int64)
-    ends = np.cumsum(lengths, axis=0).T.astype(_END)
+    ends = np.cumsum(lengths, axis=0).T.astype(END)
     return [
         front + end.tobytes() + b"".join(parts)
         for front, end, parts in zip(fronts, ends, zip(*texts, strict=True), strict=True)
@@ -109,7 +110,8 @@ class Reader:
 
     def __init__(self, schema: Schema, written: Sequence[Schema]) -> None:
         self.schema = schema
-        self._written = {each.id: each for each in written}
+        self.written = tuple(written)
+        self.by_id: Mapping[int, Schema] = {each.id: each for each in written}
 
     def row(self, value: bytes) -> dict[str, Any]:
         """Read all columns of one row; nulls are read as default.
@@ -127,7 +129,7 @@ class Reader:
             KeyError: The schema has no such column.
         """
         column = self.schema.by_name[name]
-        written = self._schema_of(value)
+        written = self.schema_of(value)
         at = written.position.get(name)
         if at is None or written.columns[at].type != column.type:
             return column.default
@@ -142,7 +144,7 @@ class Reader:
     def _text(self, value: bytes, written: Schema, name: str) -> str:
         number = next(i for i, column in enumerate(written.texts) if column.name == name)
         start = written.head.itemsize
-        ends = np.frombuffer(value, dtype=_END, count=len(written.texts), offset=start)
+        ends = np.frombuffer(value, dtype=END, count=len(written.texts), offset=start)
         base = start + ends.nbytes
         begin = int(ends[number - 1]) if number else 0
         try:
@@ -156,95 +158,27 @@ class Reader:
         Raises:
             TableInvalid: Not a value of this table.
         """
-        written = self._schema_of(value)
+        written = self.schema_of(value)
         head = np.frombuffer(value, dtype=written.head, count=1)[0]
         return int(head["#event_time"]), int(head["#expires"])
 
-    def _schema_of(self, value: bytes) -> Schema:
+    def schema_of(self, value: bytes) -> Schema:
+        """Give the schema in which a value was written.
+
+        Raises:
+            TableInvalid: Not a value of this table.
+        """
         if len(value) < 5 or value[0] != VERSION:  # noqa: PLR2004 - version and schema id
             known = f"version {VERSION}"
             raise TableInvalid(
                 f"a value of {len(value)} bytes, beginning {value[:5]!r}: not {known}"
             )
-        written = self._written.get(int.from_bytes(value[1:5], "little"))
+        written = self.by_id.get(int.from_bytes(value[1:5], "little"))
         if written is None:
             raise TableInvalid(
                 f"a value of schema {int.from_bytes(value[1:5], 'little'):08x}, the manifest has "
-                f"{', '.join(f'{each:08x}' for each in self._written)}"
+                f"{', '.join(f'{each:08x}' for each in self.by_id)}"
             )
-        if len(value) < written.head.itemsize + len(written.texts) * _END.itemsize:
+        if len(value) < written.head.itemsize + len(written.texts) * END.itemsize:
             raise TableInvalid(f"a value of {len(value)} bytes is cut: {written!r}")
         return written
-
-
-class Matrix:
-    """Reads rows straight into a model's input.
-
-    Args:
-        reader: Of the table.
-        names: Columns of fixed width, in the model's order; a vector takes its length.
-        missing: By column name, what a null or a missing row is read as where the column has no
-            default. Not a number by default.
-    """
-
-    def __init__(
-        self, reader: Reader, names: Sequence[str], missing: Mapping[str, float] | None = None
-    ) -> None:
-        self._reader = reader
-        self._columns = [reader.schema.by_name[name] for name in names]
-        texts = [column.name for column in self._columns if column.is_text]
-        if texts:
-            raise ValueError(f"{', '.join(texts)}: a string is no number")
-        self.width = sum(column.width for column in self._columns)
-        self._defaults = np.concatenate(
-            [_default(column, (missing or {}).get(column.name)) for column in self._columns]
-            or [np.zeros(0, dtype=np.float32)]
-        )
-
-    def fill(self, values: Sequence[bytes | None], out: NDArray[np.float32]) -> None:
-        """Write rows. HOT.
-
-        Args:
-            values: One a row, None for a key that the table does not have.
-            out: ``(rows, width)``; overwritten.
-
-        Raises:
-            TableInvalid: Not values of this table.
-        """
-        out[:] = self._defaults
-        by_schema: dict[int, list[int]] = {}
-        for number, value in enumerate(values):
-            if value is not None:
-                by_schema.setdefault(self._reader._schema_of(value).id, []).append(number)  # noqa: SLF001 - its other half
-        for schema_id, numbers in by_schema.items():
-            self._fill(self._reader._written[schema_id], numbers, values, out)  # noqa: SLF001
-
-    def _fill(
-        self,
-        written: Schema,
-        numbers: list[int],
-        values: Sequence[bytes | None],
-        out: NDArray[np.float32],
-    ) -> None:
-        size = written.head.itemsize
-        joined = b"".join([value[:size] for n in numbers if (value := values[n]) is not None])
-        heads = np.frombuffer(joined, dtype=written.head)
-        rows = np.array(numbers)
-        nulls = heads["#nulls"]
-        at = 0
-        for column in self._columns:
-            width = column.width
-            place = written.position.get(column.name)
-            if place is not None and written.columns[place].type == column.type:
-                valid = (nulls[:, place // 8] >> place % 8 & 1) == 0
-                found = heads[column.name][valid].reshape(-1, width)
-                with np.errstate(over="ignore"):  # a double may become infinite
-                    out[rows[valid], at : at + width] = found
-            at += width
-
-
-def _default(column: Column, missing: float | None) -> NDArray[np.float32]:
-    given = column.default if column.default is not None else missing
-    if given is None:
-        given = float("nan")
-    return np.full(column.width, given, dtype=np.float32)

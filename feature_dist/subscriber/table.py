@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from xxhash import xxh3_64_hexdigest
 
 from feature_dist.manifest import TableManifest
+from feature_dist.matrix import Matrix
 from feature_dist.spec import BY_USER
 from feature_dist.sst import Database
 from feature_dist.store import FileStore
-from feature_dist.values import Matrix, Reader
+from feature_dist.values import Reader
 from udfs.errors import TableInvalid
 from udfs.sharding import shard_of
 

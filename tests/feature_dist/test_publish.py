@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from feature_dist.manifest import TableManifest, decode_manifest, encode_manifest
+from feature_dist.matrix import Matrix
 from feature_dist.publish.release import publish
 from feature_dist.publish.rows import read_rows
 from feature_dist.spec import TableSpec, read_spec
 from feature_dist.sst import take_in
 from feature_dist.store import DirectoryStore
 from feature_dist.subscriber.table import Table, fetch
-from feature_dist.values import Matrix
 from udfs.errors import ConfigInvalid, SettingsInvalid, TableInvalid, TableUnavailable
 from udfs.sharding import shard_of
 

@@ -11,8 +11,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 
+from feature_dist.matrix import Matrix
+from feature_dist.row import Row
 from feature_dist.schema import SCALARS, Column, Schema, read_columns
-from feature_dist.values import NEVER, Matrix, Reader, arrow_type, encode
+from feature_dist.values import NEVER, Reader, arrow_type, encode
 from udfs.errors import Fault, TableInvalid
 
 _INTS = {"int8": 2**7, "int32": 2**31, "int64": 2**63}
@@ -76,6 +78,21 @@ def test_what_goes_in_comes_out(table: tuple[Schema, list[dict[str, Any]]]) -> N
 
 
 @given(tables(), st.randoms())
+def test_a_row_is_its_columns(table: tuple[Schema, list[dict[str, Any]]], random: Any) -> None:
+    """Any of them in any order; nulls are told; not before its time and not after it."""
+    schema, rows = table
+    reader = Reader(schema, [schema])
+    names = random.sample(schema.names, random.randint(0, len(schema.names)))
+    row = Row(reader, names)
+    for number, (value, wanted) in enumerate(zip(written(schema, rows), rows, strict=True)):
+        found = row.read(value, 10 * number - 1)
+        assert found is not None
+        assert found[0] == [wanted[name] for name in names]
+        assert list(found[1]) == [i for i, name in enumerate(names) if wanted[name] is None]
+        assert row.read(value, 10 * number) is None
+
+
+@given(tables(), st.randoms())
 def test_a_matrix_is_the_rows(table: tuple[Schema, list[dict[str, Any]]], random: Any) -> None:
     """In any order of columns, with keys that are not there."""
     schema, rows = table
@@ -105,6 +122,7 @@ def test_added_columns_read_as_default_from_old_values() -> None:
     [after] = written(new, [{"age": 31, "city": "", "spent": 2.0}])
     assert reader.row(before) == {"spent": 1.5, "city": "哈尔滨", "age": 30}
     assert reader.row(after) == {"spent": 2.0, "city": "", "age": 31}
+    assert Row(reader, ["city", "spent", "age"]).read(before, -1) == (["哈尔滨", 1.5, 30], [1])
     out = np.empty((3, 2), dtype=np.float32)
     Matrix(reader, ["spent", "age"], {"age": -1.0}).fill([before, None, after], out)
     assert out.tolist() == [[1.5, 30.0], [1.5, -1.0], [2.0, 31.0]]
@@ -116,6 +134,7 @@ def test_a_column_whose_type_changed_is_read_as_default() -> None:
     reader = Reader(new, [new, old])
     [value] = written(old, [{"a": 7}])
     assert reader.row(value) == {"a": 0.25}
+    assert Row(reader, ["a"]).read(value, -1) == ([0.25], [0])
     out = np.empty((1, 1), dtype=np.float32)
     Matrix(reader, ["a"]).fill([value], out)
     assert out.tolist() == [[0.25]]
@@ -137,6 +156,8 @@ def test_bytes_that_are_no_value_are_refused(damage: Any, said: str) -> None:
     broken = damage(written(schema, [{"a": 1, "b": "x"}])[0])
     with pytest.raises(TableInvalid, match=said):
         reader.row(broken)
+    with pytest.raises(TableInvalid, match=said):
+        Row(reader, ["b"]).read(broken, 0)
     with pytest.raises(TableInvalid, match=said):
         Matrix(reader, ["a"]).fill([broken], np.empty((1, 1), dtype=np.float32))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +106,7 @@ class _Plan:
         found = np.empty((len(values), self.width), dtype=np.float32)
         with np.errstate(over="ignore"):  # a double may become infinite
             for kind, sources, targets in self._groups:
-                found[:, targets] = heads[:, sources].view(kind)
+                found[:, targets] = np.take(heads, sources, axis=1).view(kind)
         bits = np.unpackbits(heads[:, self._nulls], axis=1, bitorder="little")
         absent = self._bits == _ABSENT
         null = bits[:, np.where(absent, 0, self._bits)].view(bool) | absent

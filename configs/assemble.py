@@ -2,6 +2,9 @@
 
 ``rules.json``, ``aggregates.json`` and ``flows.json`` each hold a list; what is absent is
 empty. So parts can be kept, reviewed and changed as files of their own.
+
+Pointers to tables and models are moved by those who publish these; so what is published stays,
+unless there is a ``features.json`` or ``models.json``.
 """
 
 from __future__ import annotations
@@ -13,12 +16,15 @@ from typing import Any, Final
 
 from configs import manifest, strict_json
 from configs.manifest import SUPPORTED
+from configs.pointers import NAMES as POINTERS
 from udfs.errors import ConfigInvalid, Fault
 
 _NAMES: Final = {"rules": "rule", "aggregates": "aggregate", "flows": "flow"}
 
 
-def assemble(folder: Path, revision: int, replacements: Sequence[Path] = ()) -> str:
+def assemble(
+    folder: Path, revision: int, replacements: Sequence[Path] = (), current: str | None = None
+) -> str:
     """Give a manifest's JSON.
 
     Args:
@@ -26,10 +32,11 @@ def assemble(folder: Path, revision: int, replacements: Sequence[Path] = ()) -> 
         revision: Of the manifest.
         replacements: Files with one rule, aggregate or flow each, which takes the place of
             the one of the same name.
+        current: The published manifest, whose pointers stay.
 
     Raises:
-        ConfigInvalid: A file is not JSON or not a list, there is no file at all, or nothing
-            has the name of a replacement.
+        ConfigInvalid: A file is not JSON or not a list, there is no file at all, nothing has the
+            name of a replacement, or ``current`` is not a JSON object.
     """
     parts: dict[str, Any] = {}
     for part in manifest.PARTS:
@@ -43,7 +50,20 @@ def assemble(folder: Path, revision: int, replacements: Sequence[Path] = ()) -> 
         raise ConfigInvalid([Fault(str(folder), "holds no part of a manifest", f"write {names}")])
     for path in replacements:
         _replace(parts, _read(path), path)
+    for part, pointers in _published(current).items():
+        parts.setdefault(part, pointers)
     return json.dumps({"schema": 1, "revision": revision, **parts}, ensure_ascii=False, indent=1)
+
+
+def _published(current: str | None) -> dict[str, Any]:
+    """The pointers of a manifest."""
+    if current is None:
+        return {}
+    value = strict_json.parse(current)
+    if not isinstance(value, dict):
+        cure = "publish a manifest as a file"
+        raise ConfigInvalid([Fault("$", "what is published is not an object", cure)])
+    return {part: value[part] for part in POINTERS if value.get(part)}
 
 
 def _replace(parts: dict[str, Any], spec: Any, path: Path) -> None:

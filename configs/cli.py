@@ -15,6 +15,7 @@ from rich.console import Console
 
 from configs import manifest, objects, pack
 from configs.assemble import assemble
+from configs.compare_and_set import update
 from configs.kill import Kill, parse_kill
 from configs.manifest import Resolved
 from configs.publish import Publisher
@@ -37,7 +38,7 @@ Source = Annotated[
     typer.Argument(
         exists=True,
         help="The text; or a folder with rules.json, aggregates.json and flows.json, which become "
-        "a manifest of the next revision.",
+        "a manifest of the next revision; pointers to tables and models stay.",
     ),
 ]
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The text.")]
@@ -92,22 +93,33 @@ def publish(
     ] = None,
     force: Annotated[bool, typer.Option(help="Publish although it is wrong.")] = False,
 ) -> None:
-    """Publish a text or a folder, after a check if it is a manifest or the kill switch."""
+    """Publish a text or a folder, after a check if it is a manifest or the kill switch.
+
+    A text replaces what is published, pointers too. A folder keeps pointers, also those that
+    are published meanwhile.
+    """
     publisher = Publisher(server, app_id, cluster, operator)
+
+    def fit(text: str) -> str:
+        if not force:
+            if namespace == MANIFEST:
+                examine(text, context.obj)
+            elif namespace == KILL:
+                parse_kill(text)
+        return text if object_store is None else pack.pack(text, objects.ObjectStore(object_store))
+
+    def change(current: str | None) -> str:
+        revision = _revision_after(current, namespace)
+        return fit(assemble(source, revision, replace or (), current))
+
     if source.is_dir():
-        text = assemble(source, next_revision(publisher, namespace), replace or ())
+        updated = update(publisher, namespace, change, comment)
+        text, release = updated.text, updated.release_key
     elif replace:
         raise MillraceError(f"--replace goes with a folder, {source} is a file: edit the file")
     else:
-        text = _read(source)
-    if not force:
-        if namespace == MANIFEST:
-            examine(text, context.obj)
-        elif namespace == KILL:
-            parse_kill(text)
-    if object_store is not None:
-        text = pack.pack(text, objects.ObjectStore(object_store))
-    release = publisher.publish(namespace, text, comment)
+        text = fit(_read(source))
+        release = publisher.publish(namespace, text, comment)
     revision = f"revision {manifest.revision_of(text)}, " if namespace == MANIFEST else ""
     _say(f"{namespace}: {revision}release {release}")
 
@@ -176,15 +188,7 @@ def next_revision(publisher: Publisher, namespace: str = MANIFEST) -> int:
         MillraceError: What is published is no manifest.
     """
     current = publisher.current(namespace)
-    if current is None or current.text is None:
-        return 1
-    revision = manifest.revision_of(current.text)
-    if revision is None:
-        raise MillraceError(
-            f"what is published in {namespace} is no manifest, so the next revision is unknown: "
-            "publish a manifest with a revision as a file"
-        )
-    return revision + 1
+    return _revision_after(current.text if current else None, namespace)
 
 
 def stopped(publisher: Publisher) -> Kill:
@@ -202,6 +206,18 @@ def stopped(publisher: Publisher) -> Kill:
         raise MillraceError(
             f"the published kill switch is wrong ({error}); start anew with --none"
         ) from error
+
+
+def _revision_after(text: str | None, namespace: str) -> int:
+    if text is None:
+        return 1
+    revision = manifest.revision_of(text)
+    if revision is None:
+        raise MillraceError(
+            f"what is published in {namespace} is no manifest, so the next revision is unknown: "
+            "publish a manifest with a revision as a file"
+        )
+    return revision + 1
 
 
 def _read(file: Path) -> str:

@@ -5,7 +5,12 @@ A part (rules, aggregates, flows ...) is a list written in place or a reference 
 its blobs into a :class:`Resolved` and names every fault with its JSON path; ``Resolved`` holds
 the parts themselves, so that a job recovers from its own state while every server is down.
 
-``configs/manifest.schema.json`` is the same schema for editors and other tools.
+``features`` and ``models`` hold pointers: which release of a table, which version of a model,
+and the blob that says all the rest. Here a pointer is an object like any other item; what it
+must hold is checked where it is followed.
+
+``configs/manifest.schema.json`` is the same schema for editors and other tools, with the shape
+of pointers.
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ from udfs.errors import ConfigInvalid, ConfigUnavailable, Fault, StateIncompatib
 
 SCHEMA: Final = 1
 PARTS: Final = ("mappings", "rules", "aggregates", "flows", "features", "models")
-SUPPORTED: Final = frozenset({"rules", "aggregates", "flows"})
+SUPPORTED: Final = frozenset({"rules", "aggregates", "flows", "features", "models"})
 """Parts that this version can run; the others must be absent or empty."""
 
 MAX_BLOB_BYTES: Final = 64 << 20  # of one part; 100,000 rules of 500 bytes are 50 MB
@@ -56,7 +61,8 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
         revision: Rises with every committed manifest.
         activate_at: Event time in ms from which on it applies (compared with F), or None: at once.
         digest: SHA-256 over revision, activate_at and the parts in canonical form. It does not
-            change with white space, order of keys, or a part moving into a blob.
+            change with white space, order of keys, or a part moving into a blob. A copy whose
+            pointers are completed with what their blobs say keeps it.
     """
 
     revision: int
@@ -68,6 +74,10 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     flows: list[dict[str, Any]] = []
     features: list[dict[str, Any]] = []
     models: list[dict[str, Any]] = []
+
+    def parts(self) -> dict[str, list[dict[str, Any]]]:
+        """The parts by their names."""
+        return {name: getattr(self, name) for name in PARTS}
 
     def dump(self) -> bytes:
         """Bytes for broadcast state: ``MRM``, a version byte, then MessagePack."""
@@ -133,7 +143,7 @@ def resolve(text: str, fetch: Fetch, supported: frozenset[str] = SUPPORTED) -> R
             if name in broken:
                 continue  # its faults are listed already; a wrong reference cannot be read
             try:
-                parts[name] = _part(name, value.get(name, []), fetch)
+                parts[name] = items_of(name, value.get(name, []), fetch)
             except ConfigInvalid as error:
                 faults.extend(error.faults)
                 continue
@@ -185,6 +195,49 @@ def check(value: Any) -> list[Fault]:
                 Fault(name, f"{_kind(part)}, neither a list nor a reference", "write a list")
             )
     return faults
+
+
+def items_of(name: str, part: Any, fetch: Fetch) -> list[dict[str, Any]]:
+    """The list that a part is.
+
+    Args:
+        name: Of the part.
+        part: A list, or a reference that :func:`check` found right.
+        fetch: Reads a blob.
+
+    Raises:
+        ConfigInvalid: The blob is absent, damaged, or holds something else.
+    """
+    if isinstance(part, list):
+        return part
+    ref = Ref(**part)
+    try:
+        blob = fetch(ref)
+    except ConfigUnavailable as error:
+        cure = "put the blob there before the manifest is published"
+        raise ConfigInvalid([Fault(name, f"absent blob: {error}", cure)]) from error
+    except ConfigInvalid as error:
+        raise ConfigInvalid(
+            Fault(name, f"{fault.where}: {fault.problem}", fault.cure) for fault in error.faults
+        ) from error
+    try:
+        text = blob.decode()
+    except UnicodeDecodeError as error:
+        problem = f"blob {ref.uri} is not UTF-8 at byte {error.start}"
+        raise ConfigInvalid([Fault(name, problem, "write JSON in UTF-8")]) from None
+    try:
+        items = strict_json.parse(text, name)
+    except ConfigInvalid as error:
+        raise ConfigInvalid(
+            Fault(fault.where, f"blob {ref.uri}: {fault.problem}", fault.cure)
+            for fault in error.faults
+        ) from error
+    if not isinstance(items, list):
+        problem = f"blob {ref.uri} holds {_kind(items)}, not a list"
+        raise ConfigInvalid([Fault(name, problem, "write a JSON list of objects")])
+    if faults := _items(name, items):
+        raise ConfigInvalid(faults)
+    return items
 
 
 def _unsupported(name: str) -> Fault:
@@ -247,36 +300,3 @@ def _reference(where: str, ref: Mapping[str, Any]) -> list[Fault]:
         problem = f"{ref['bytes']} bytes, more than the {MAX_BLOB_BYTES} allowed"
         size = [Fault(f"{where}.bytes", problem, "make it smaller")]
     return faults + size
-
-
-def _part(name: str, part: Any, fetch: Fetch) -> list[dict[str, Any]]:
-    if isinstance(part, list):
-        return part
-    ref = Ref(**part)
-    try:
-        blob = fetch(ref)
-    except ConfigUnavailable as error:
-        cure = "put the blob there before the manifest is published"
-        raise ConfigInvalid([Fault(name, f"absent blob: {error}", cure)]) from error
-    except ConfigInvalid as error:
-        raise ConfigInvalid(
-            Fault(name, f"{fault.where}: {fault.problem}", fault.cure) for fault in error.faults
-        ) from error
-    try:
-        text = blob.decode()
-    except UnicodeDecodeError as error:
-        problem = f"blob {ref.uri} is not UTF-8 at byte {error.start}"
-        raise ConfigInvalid([Fault(name, problem, "write JSON in UTF-8")]) from None
-    try:
-        items = strict_json.parse(text, name)
-    except ConfigInvalid as error:
-        raise ConfigInvalid(
-            Fault(fault.where, f"blob {ref.uri}: {fault.problem}", fault.cure)
-            for fault in error.faults
-        ) from error
-    if not isinstance(items, list):
-        problem = f"blob {ref.uri} holds {_kind(items)}, not a list"
-        raise ConfigInvalid([Fault(name, problem, "write a JSON list of objects")])
-    if faults := _items(name, items):
-        raise ConfigInvalid(faults)
-    return items

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -16,6 +16,11 @@ from udfs.errors import ConfigInvalid, ConfigUnavailable, Fault
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+NAME: Final = "millrace"
+"""Of a release that replaces whatever was there."""
+
+T = TypeVar("T")
+
 _FORMATS: Final = frozenset({"json", "yaml", "yml", "xml", "txt"})
 _TIMEOUTS_S: Final = (3.0, 30.0)  # connect, read: a release is a transaction of a database
 _MISSING: Final = 404
@@ -25,11 +30,19 @@ _EXISTS: Final = "already exists"
 
 
 class Published(msgspec.Struct, frozen=True):
-    """A release."""
+    """A release.
+
+    Args:
+        release_id: Rises with every release of the server.
+        release_key: What clients know it by.
+        text: What it holds under the key ``content``, None if nothing.
+        name: Given by its publisher.
+    """
 
     release_id: int
     release_key: str
     text: str | None
+    name: str = ""
 
 
 class Publisher:
@@ -59,7 +72,7 @@ class Publisher:
         self._session.trust_env = False
 
     def publish(self, namespace: str, text: str, comment: str = "") -> str:
-        """Make a text the content of a namespace.
+        """Make a text the content of a namespace, whatever it holds now.
 
         Everything absent is made: app, cluster, namespace, item. Drafts that others left in the
         namespace go out with it; that is how Apollo publishes.
@@ -76,22 +89,31 @@ class Publisher:
             ConfigInvalid: The service refuses it, e.g. because it is too long.
             ConfigUnavailable: The service cannot be reached or fails.
         """
-        namespace_id = self._namespace_id(namespace)
-        path = self._path(namespace)
-        item = {"namespaceId": namespace_id, "key": CONTENT, "value": text, "type": 0}
-        item |= {"lineNum": 1, **self._by()}
-        known = self._call("GET", f"{path}/items/{CONTENT}")
-        if known is None:
-            self._call("POST", f"{path}/items", item, namespace=namespace)
-        else:
-            item["id"] = known["id"]
-            self._call("PUT", f"{path}/items/{known['id']}", item, namespace=namespace)
-        query = {"name": "millrace", "comment": comment, "operator": self._operator}
-        release = self._call("POST", f"{path}/releases", query=query, namespace=namespace)
-        if not release or not isinstance(release.get("releaseKey"), str):
-            raise ConfigUnavailable(f"{self._admin} published {namespace} but gave no release key")
-        key: str = release["releaseKey"]
-        return key
+        return self.release(namespace, text, comment, NAME).release_key
+
+    def release(self, namespace: str, text: str, comment: str, name: str) -> Published:
+        """Like :meth:`publish`, under a name.
+
+        Args:
+            namespace: As in :meth:`publish`, also for the others.
+            text: The whole content.
+            comment: Why.
+            name: At most 64 characters.
+
+        Returns:
+            The release as the server made it. Its text is another than the given one if
+            somebody else wrote a draft in between.
+
+        Raises:
+            ConfigInvalid, ConfigUnavailable: As in :meth:`publish`.
+        """
+        self._draft(namespace, text)
+        query = {"name": name, "comment": comment, "operator": self._operator}
+        path = f"{self._path(namespace)}/releases"
+        release = self._call("POST", path, query=query, namespace=namespace)
+        if not release:
+            raise ConfigUnavailable(f"{self._admin} published {namespace} but gave no release")
+        return self._published(namespace, release)
 
     def current(self, namespace: str) -> Published | None:
         """The latest release, None if there is none.
@@ -100,15 +122,22 @@ class Publisher:
             ConfigUnavailable: The service cannot be reached or fails.
         """
         release = self._call("GET", f"{self._path(namespace)}/releases/latest")
-        if not release:
-            return None
-        try:
-            text = json.loads(release["configurations"]).get(CONTENT)
-            return Published(int(release["id"]), str(release["releaseKey"]), text)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ConfigUnavailable(
-                f"{self._admin}: the latest release of {namespace} cannot be read: {error!r}"
-            ) from error
+        return self._published(namespace, release) if release else None
+
+    def active(self, namespace: str, size: int) -> list[Published]:
+        """The latest releases, newest first; none that was rolled back.
+
+        Args:
+            namespace: As in :meth:`publish`.
+            size: How many at most.
+
+        Raises:
+            ConfigUnavailable: The service cannot be reached or fails.
+        """
+        query = {"page": "0", "size": str(size)}
+        answer = self._send("GET", f"{self._path(namespace)}/releases/active", query=query)
+        releases = self._decode(answer, list[dict[str, Any]]) if answer else []
+        return [self._published(namespace, release) for release in releases]
 
     def rollback(self, release_id: int) -> None:
         """Abandon a release; clients get the one before.
@@ -119,6 +148,31 @@ class Publisher:
         """
         path = f"/releases/{release_id}/rollback"
         self._call("PUT", path, query={"operator": self._operator})
+
+    def _published(self, namespace: str, release: Mapping[str, Any]) -> Published:
+        try:
+            text = json.loads(release["configurations"]).get(CONTENT)
+            key, name = str(release["releaseKey"]), str(release.get("name", ""))
+            return Published(int(release["id"]), key, text, name)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ConfigUnavailable(
+                f"{self._admin}: a release of {namespace} cannot be read: {error!r}"
+            ) from error
+
+    def _draft(self, namespace: str, text: str) -> None:
+        """Write the item that the next release will hold."""
+        path = f"{self._path(namespace)}/items"
+        known = self._call("GET", f"{path}/{CONTENT}")
+        if known is None:
+            item = {"namespaceId": self._namespace_id(namespace), "key": CONTENT, "value": text}
+            if self._ensure(path, item | {"type": 0, "lineNum": 1}, namespace):
+                return
+            known = self._call("GET", f"{path}/{CONTENT}")  # somebody else made it just now
+        if known is None or not isinstance(known.get("id"), int):
+            raise ConfigUnavailable(f"{self._admin}: the item of {namespace} cannot be read")
+        item = {name: known.get(name) for name in ("id", "namespaceId", "key", "type", "lineNum")}
+        item |= {"value": text, **self._by()}
+        self._call("PUT", f"{path}/{known['id']}", item, namespace=namespace)
 
     def _namespace_id(self, namespace: str) -> int:
         path = self._path(namespace)
@@ -144,13 +198,15 @@ class Publisher:
         if self._cluster != "default":
             self._ensure(f"{here}/clusters", {"appId": self._app_id, "name": self._cluster})
 
-    def _ensure(self, path: str, body: dict[str, Any]) -> None:
-        """Make something, unless it is there."""
+    def _ensure(self, path: str, body: dict[str, Any], namespace: str = "$") -> bool:
+        """Make something, unless it is there; gives whether it was made."""
         try:
-            self._call("POST", path, body | self._by())
+            self._call("POST", path, body | self._by(), namespace=namespace)
         except ConfigInvalid as error:
             if _EXISTS not in str(error):
                 raise
+            return False
+        return True
 
     def _path(self, namespace: str) -> str:
         app, cluster, name = (
@@ -172,7 +228,27 @@ class Publisher:
         query: Mapping[str, str] | None = None,
         namespace: str = "$",
     ) -> dict[str, Any] | None:
-        """One request; None for 404 of a GET and for an empty answer."""
+        """One request for an object; None for 404 of a GET and for an empty answer."""
+        answer = self._send(method, path, body, query, namespace)
+        return self._decode(answer, dict[str, Any]) if answer else None
+
+    def _decode(self, answer: bytes, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(answer, type=kind)
+        except msgspec.DecodeError as error:
+            raise ConfigUnavailable(
+                f"{self._admin}: an answer is not what an admin service gives: {error}; is it one?"
+            ) from error
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        namespace: str = "$",
+    ) -> bytes | None:
+        """One request; None for 404 of a GET."""
         try:
             response = self._session.request(
                 method,
@@ -193,14 +269,7 @@ class Publisher:
             message = f"{self._admin} refuses: {_message(response)}"
             cure = "move large parts into blobs" if "too long" in message else ""
             raise ConfigInvalid([Fault(namespace, message, cure)])
-        if not response.content:
-            return None
-        try:
-            return msgspec.json.decode(response.content, type=dict[str, Any])
-        except msgspec.DecodeError as error:
-            raise ConfigUnavailable(
-                f"{self._admin}{path}: the answer is not a JSON object; is it an admin service?"
-            ) from error
+        return response.content
 
 
 def _message(response: requests.Response) -> str:

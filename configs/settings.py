@@ -120,6 +120,18 @@ class DecideSettings(BaseModel):
         description="Subjects per shard whose state stays decoded in memory.",
     )  # fmt: skip
 
+    # Tables and models
+    local_dir: str = Field(
+        "/var/tmp/millrace",  # noqa: S108 - each job and subtask has a folder of its own in it
+        min_length=1,
+        description="Directory on each worker's machine for feature tables and models; each "
+        "subtask of each job has a folder of its own in it.",
+    )
+    model_engine: Literal["litert", "savedmodel"] = Field(
+        "litert", description="What scores: LiteRT, or TensorFlow for models that LiteRT cannot "
+        "run (slower, and 500 MB of memory more).",
+    )  # fmt: skip
+
     # State
     state_backend: Literal["heap", "rocksdb"] = Field("heap", description="Flink's state backend.")
     checkpoint_interval: Duration = Field(

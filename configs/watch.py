@@ -8,13 +8,16 @@ while it reads blobs, validates, and waits a moment for answers of workers.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from configs import manifest
+from configs.answers import Answers
 from configs.client import Failed, Idle, Loaded
 from configs.kill import Kill, parse_kill
 from configs.rollout import (
-    Ack,
     Candidate,
     Input,
     Note,
@@ -28,8 +31,7 @@ from configs.rollout import (
 from udfs.errors import ConfigInvalid, ConfigUnavailable, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
+    from configs.answers import AckSource
     from configs.lines import Lines
     from configs.manifest import Fetch, Ref, Resolved
 
@@ -37,23 +39,28 @@ MANIFEST: Final = "millrace.json"
 KILL: Final = "millrace.kill.json"
 
 BLOB_RETRIES_MS: Final = (200, 500, 1_000)  # a blob may become visible after the manifest
-ACKS_RETRY_MS: Final = 2_000
-ANSWER_S: Final = 0.1  # between ticks while answers are awaited
 
 News = Loaded | Failed | Idle
 
 
-class AckSource(Protocol):
-    """Workers' answers."""
+class Validated(msgspec.Struct, frozen=True):
+    """What a validation found.
 
-    def skip_to_end(self) -> None:
-        """Give from here on only what comes from now on. Raises ConfigUnavailable."""
+    Args:
+        faults: All of them; if there are any, the rest is not used.
+        code: Compiled code to ship with the manifest.
+        resolved: What workers get: the manifest that was examined, or a copy of the same revision
+            and digest whose pointers are completed with what their blobs say.
+    """
 
-    def poll(self, timeout_s: float) -> list[Ack]:
-        """What came since. Raises ConfigUnavailable."""
+    faults: Sequence[Fault]
+    code: bytes
+    resolved: Resolved
 
-    def close(self) -> None:
-        """Give up connections."""
+
+Validate = Callable[["Resolved", "Fetch"], Validated]
+"""Compiles a manifest. It reads blobs by the given function only, and makes one fault of each
+absent one; if it finds no other faults it is called again a moment later."""
 
 
 class _Pending:
@@ -72,7 +79,7 @@ class Watcher:
     Args:
         rollout: Where to start, see ``watch_process.first_rollout``.
         fetch: Reads blobs.
-        validate: Compiles a manifest: all faults, or none and the compiled code to ship with it.
+        validate: Compiles a manifest, see :data:`Validate`.
         acks: Workers' answers.
         lines: Where to tell.
         now_ms: Wall-clock time.
@@ -85,7 +92,7 @@ class Watcher:
         rollout: Rollout,
         *,
         fetch: Fetch,
-        validate: Callable[[Resolved], tuple[Sequence[Fault], bytes]],
+        validate: Validate,
         acks: AckSource,
         lines: Lines,
         now_ms: Callable[[], int],
@@ -95,7 +102,7 @@ class Watcher:
         self.rollout = rollout
         self._fetch = fetch
         self._validate = validate
-        self._acks = acks
+        self._answers = Answers(acks, now_ms, log)
         self._lines = lines
         self._now_ms = now_ms
         self._incarnation = incarnation
@@ -106,9 +113,7 @@ class Watcher:
         self._refused: str | None = None  # fingerprint of the content refused last
         self._refused_kill: str | None = None
         self._kill: Kill | None = None
-        self._acks_due_ms = 0
         self._problem: str | None = None
-        self._deaf = False
 
     def turn(self, news: Sequence[News]) -> None:
         """Take news, if any, then answers and time.
@@ -123,22 +128,22 @@ class Watcher:
             self._resume()
         if self._pending and self._now_ms() >= self._pending.due_ms:
             self._examine(self._pending)
-        if self._candidate and self._resumed and self._acks_ready():
+        if self._candidate and self._resumed and self._answers.start():
             candidate, self._candidate = self._candidate, None
             self._step(Offered(candidate))
         if self.rollout.preparing:
-            for ack in self._answers():
+            for ack in self._answers.take():
                 self._step(ack)
         self._step(Tick())
 
     @property
     def listening(self) -> bool:
         """A turn waits for answers by itself; the caller need not pause."""
-        return self.rollout.preparing is not None and not self._deaf
+        return self.rollout.preparing is not None and not self._answers.deaf
 
     def close(self) -> None:
         """Give up the connections for answers."""
-        self._acks.close()
+        self._answers.close()
 
     def _hear(self, item: News) -> None:
         match item:
@@ -206,9 +211,10 @@ class Watcher:
 
         try:
             resolved = manifest.resolve(pending.text, fetch)
-            candidate = self._validated(resolved)
+            candidate = self._validated(resolved, fetch)
         except ConfigInvalid as error:
-            only_absent = absent == len(error.faults)
+            # A blob that was asked for twice counts twice: at worst a refusal comes later.
+            only_absent = absent >= len(error.faults)
             if only_absent and pending.tries < len(BLOB_RETRIES_MS):
                 pending.due_ms = self._now_ms() + BLOB_RETRIES_MS[pending.tries]
                 pending.tries += 1
@@ -221,7 +227,7 @@ class Watcher:
             self._candidate = candidate
         self._pending = None
 
-    def _validated(self, resolved: Resolved) -> Candidate | None:
+    def _validated(self, resolved: Resolved, fetch: Fetch) -> Candidate | None:
         committed = None if self.rollout.preparing else self.rollout.committed
         if committed and (committed.revision, committed.digest) == (
             resolved.revision,
@@ -229,16 +235,22 @@ class Watcher:
         ):
             return None  # runs already, e.g. after a restart
         try:
-            faults, code = self._validate(resolved)
-        except ConfigInvalid as error:
-            faults, code = error.faults, b""
+            validated = self._validate(resolved, fetch)
+            _same(resolved, validated.resolved)
+        except ConfigInvalid:
+            raise
+        except ConfigUnavailable as error:
+            cure = "put the blob there before the manifest is published"
+            raise ConfigInvalid([Fault("$", f"absent blob: {error}", cure)]) from error
         except Exception as error:
             self.log.exception("validation failed", revision=resolved.revision)
             problem = f"validation failed: {type(error).__name__}: {error}"
-            faults, code = [Fault("$", problem, "report it; the last manifest stays")], b""
-        if faults:
-            raise ConfigInvalid(faults)
-        return Candidate(resolved.revision, resolved.digest, resolved.dump(), code)
+            cure = "report it; the last manifest stays"
+            raise ConfigInvalid([Fault("$", problem, cure)]) from error
+        if validated.faults:
+            raise ConfigInvalid(validated.faults)
+        payload = validated.resolved.dump()
+        return Candidate(resolved.revision, resolved.digest, payload, validated.code)
 
     def _refuse(self, revision: int | None, faults: Sequence[Fault]) -> None:
         self.log.warning(
@@ -250,7 +262,7 @@ class Watcher:
         if self.rollout.incarnation == self._incarnation:
             self._resumed = True
             return
-        if self._acks_ready():
+        if self._answers.start():
             self._resumed = True
             self._follow(*resume(self.rollout, self._incarnation, self._now_ms()))
 
@@ -271,30 +283,18 @@ class Watcher:
                 )
             self._lines.output(output, self._now_ms())
 
-    def _acks_ready(self) -> bool:
-        """Go to the end of the answers, before something is sent that will be answered."""
-        if self._now_ms() < self._acks_due_ms:
-            return False
-        try:
-            self._acks.skip_to_end()
-        except ConfigUnavailable as error:
-            self._acks_due_ms = self._now_ms() + ACKS_RETRY_MS
-            self.log.warning("answers cannot be read; nothing is sent yet", problem=str(error))
-            return False
-        return True
-
-    def _answers(self) -> list[Ack]:
-        self._deaf = False
-        try:
-            return self._acks.poll(ANSWER_S)
-        except ConfigUnavailable as error:
-            self._deaf = True
-            self.log.warning("answers cannot be read", problem=str(error))
-            return []
-
 
 def _is_kill(item: News) -> bool:
     return isinstance(item, Loaded) and item.namespace == KILL
+
+
+def _same(examined: Resolved, completed: Resolved) -> None:
+    """A completed copy stands for the same text."""
+    if (examined.revision, examined.digest) != (completed.revision, completed.digest):
+        raise ValueError(
+            f"revision {examined.revision} of digest {examined.digest} became revision "
+            f"{completed.revision} of digest {completed.digest}"
+        )
 
 
 def _text(loaded: Loaded) -> str:

@@ -18,6 +18,8 @@ MAX_RELEASE_NAME: Final = 64
 MAX_COMMENT: Final = 256
 MAX_OPERATOR: Final = 64
 MAX_ID: Final = 1 << 63
+PAGE_SIZE: Final = 20  # Spring Data's default, and the largest page it gives
+MAX_PAGE_SIZE: Final = 2_000
 _NAMESPACE: Final = "/apps/{app}/clusters/{cluster}/namespaces/{namespace}"
 
 
@@ -47,6 +49,7 @@ class AdminService:
             Route(f"{_NAMESPACE}/items/{{key}}", self._change_item, methods=["PUT"]),
             Route(f"{_NAMESPACE}/releases", self._publish, methods=["POST"]),
             Route(f"{_NAMESPACE}/releases/latest", self._latest),
+            Route(f"{_NAMESPACE}/releases/active", self._active),
             Route("/releases/{release}/rollback", self._rollback, methods=["PUT"]),
         ]
 
@@ -151,6 +154,17 @@ class AdminService:
         release = self._store.latest(self._place(request))
         return wire.answer(_release(release)) if release else Response()
 
+    async def _active(self, request: Request) -> Response:
+        """Newest first; as in Apollo, an unknown place has none and a wrong number is no fault."""
+        params, query = request.path_params, request.query_params
+        place = (params["app"], params["cluster"], params["namespace"])
+        page = _page_number(query.get("page"), 0, 0, MAX_ID)
+        size = _page_number(query.get("size"), PAGE_SIZE, 1, MAX_PAGE_SIZE)
+        newest_first = self._store.active.get(place, [])[::-1]
+        return wire.answer(
+            [_release(release) for release in newest_first[page * size : (page + 1) * size]]
+        )
+
     async def _rollback(self, request: Request) -> Response:
         release_id = _number(request.path_params["release"])
         release = self._store.releases.get(release_id)
@@ -233,6 +247,14 @@ def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) >= MAX_ID:  # noqa: PLR2004 - digits of 64 bits
         raise wire.bad_request(f"{text[:40]!r} is not an id")
     return int(text)
+
+
+def _page_number(text: str | None, default: int, low: int, high: int) -> int:
+    """A number of a page as Spring reads it: the default in the place of a wrong one."""
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 10:  # noqa: PLR2004 - digits of 32 bits
+        return default
+    number = int(text)
+    return default if number < low else min(number, high)
 
 
 def _time(at_ms: int) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
 
-from configs.server.app import build_app
+from configs.server.app import build_app, listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +21,7 @@ class LiveServer:
 
     def __init__(self, directory: Path, port: int = 0, **settings: Any) -> None:
         self.app = build_app(directory, **settings)
-        self._listener = socket.create_server(("127.0.0.1", port))
+        self._listener = listen("127.0.0.1", port)
         self.port = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         config = uvicorn.Config(self.app, http="h11", lifespan="off", log_level="error")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,43 @@ def test_a_replacement_takes_the_place_of_its_namesake(folder: Path) -> None:
     change.write_text('{"rule": "a", "version": 2}')
     rules = json.loads(assemble(folder, 1, [change]))["rules"]
     assert rules == [{"rule": "a", "version": 2}, {"rule": "b"}]
+
+
+POINTERS = {"features": [{"table": "user"}], "models": {"uri": "file:///models"}}
+
+
+@pytest.mark.parametrize(
+    ("files", "kept"),
+    [
+        ({}, POINTERS),
+        ({"features": "[]"}, {"features": [], "models": POINTERS["models"]}),
+        ({"models": '[{"model": "ctr"}]'}, POINTERS | {"models": [{"model": "ctr"}]}),
+    ],
+    ids=["none", "no tables", "models"],
+)
+def test_pointers_stay_unless_the_folder_has_them(
+    folder: Path, files: dict[str, str], kept: dict[str, Any]
+) -> None:
+    """In place or in a blob; other parts are the folder's alone."""
+    for part, text in files.items():
+        (folder / f"{part}.json").write_text(text)
+    current = json.dumps({"schema": 1, "revision": 6, "aggregates": [{}], **POINTERS})
+    value = json.loads(assemble(folder, 7, (), current))
+    assert value.keys() == {"schema", "revision", "rules", "flows", "features", "models"}
+    assert {part: value[part] for part in POINTERS} == kept
+    assert value["revision"] == 7
+
+
+def test_without_pointers_nothing_is_added(folder: Path) -> None:
+    """Neither to what is there nor to what is not."""
+    assert assemble(folder, 7, (), '{"features": []}') == assemble(folder, 7)
+
+
+@pytest.mark.parametrize("current", ["[1]", "{", '{"features": 1, "features": 2}'])
+def test_pointers_that_cannot_be_read_are_not_dropped(folder: Path, current: str) -> None:
+    """Rather nothing is published."""
+    with pytest.raises(ConfigInvalid):
+        assemble(folder, 7, (), current)
 
 
 @pytest.mark.parametrize("text", ['{"rule": "c"}', '{"version": 1}', "[1]", '{"rule": null}'])

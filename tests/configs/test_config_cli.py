@@ -9,11 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from configs.cli import app, make_app
+from configs.compare_and_set import update
 from configs.kill import Kill, parse_kill
-from configs.manifest import Ref
+from configs.manifest import Ref, Resolved
 from configs.objects import ObjectStore, get
 from configs.pack import pack
+from configs.pointers import with_pointer
 from configs.publish import Publisher
+from configs.watch import MANIFEST
 from udfs.errors import ConfigInvalid, ConfigUnavailable, Fault, MillraceError
 
 if TYPE_CHECKING:
@@ -68,6 +71,54 @@ def test_a_folder_is_published_as_the_next_revision(
     call("publish", str(change), "--force", *at)
     with pytest.raises(MillraceError, match="no manifest"):
         call("publish", str(tmp_path), *at)
+
+
+def test_a_folder_leaves_pointers_and_a_text_replaces_them(
+    start_server: Callable[..., LiveServer], tmp_path: Path
+) -> None:
+    """Also those that are published while the folder is being checked."""
+    at = ("--server", start_server().url)
+    publisher = Publisher(at[1], "millrace")
+    (tmp_path / "rules.json").write_text('[{"rule": "a"}]')
+    user, ctr = {"table": "user", "release": 3}, {"model": "ctr", "version": 2}
+
+    def point(part: str, key: str, pointer: dict[str, Any]) -> None:
+        update(publisher, MANIFEST, lambda text: with_pointer(text, part, key, pointer))
+
+    def late(resolved: Resolved) -> list[Fault]:
+        if not resolved.models:
+            point("models", "model", ctr)
+        return []
+
+    point("features", "table", user)
+    said = call("publish", str(tmp_path), *at, application=make_app(late))
+    assert "revision 3," in said
+    value = json.loads(call("show", *at))
+    assert (value["features"], value["models"]) == ([user], [ctr])
+    assert value["rules"] == [{"rule": "a"}]
+    (tmp_path / "features.json").write_text("[]")
+    call("publish", str(tmp_path), *at)
+    assert json.loads(call("show", *at))["features"] == []
+    text = tmp_path / "whole.json"
+    text.write_text('{"schema": 1, "revision": 9}')
+    call("publish", str(text), *at)
+    assert "models" not in json.loads(call("show", *at))
+
+
+def test_a_folder_with_faults_is_not_published(
+    start_server: Callable[..., LiveServer], tmp_path: Path
+) -> None:
+    """Long parts move into blobs also after pointers have joined them."""
+    url = start_server().url
+    (tmp_path / "rules.json").write_text(json.dumps([{"rule": "a" * 30_000}]))
+    bad = make_app(lambda _: [Fault("rules[0]", "no")])
+    with pytest.raises(ConfigInvalid, match=r"rules\[0\]: no"):
+        call("publish", str(tmp_path), "--server", url, application=bad)
+    assert Publisher(url, "millrace").current(MANIFEST) is None
+    with pytest.raises(ConfigInvalid, match="move large parts into blobs"):
+        call("publish", str(tmp_path), "--server", url)
+    blobs = (tmp_path / "blobs").as_uri()
+    assert "revision 1," in call("publish", str(tmp_path), "--server", url, "--objects", blobs)
 
 
 def test_check_compiles_if_there_is_a_compiler(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from configs.publish import Publisher
-from configs.server.app import build_app
+from configs.server.app import build_app, listen
 from configs.server.journal import Journal
 from udfs.errors import ConfigInvalid, ConfigUnavailable, StateIncompatible
 
@@ -135,6 +135,14 @@ def test_sigterm_ends_it_cleanly_though_a_poll_is_held(
         assert requests.get(f"{server.url}/healthz", timeout=5).json() == {"status": "UP"}
         assert server.end(signal.SIGTERM) == 0
         assert b" 503 " in held.recv(4096).split(b"\r\n")[0]
+
+
+def test_answers_are_sent_at_once() -> None:
+    """A connection does not hold a body back until its head was acknowledged."""
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_a_head_larger_than_apollos_limit_is_refused(
@@ -333,6 +341,73 @@ def test_publisher_makes_what_is_absent_and_changes_what_is_there(
     assert (answer["cluster"], answer["releaseKey"]) == ("bj", key)
     with pytest.raises(ConfigInvalid, match=r"value too long.*blobs"):
         publisher.publish("n.json", "x" * 20_001)
+
+
+def test_active_releases_come_newest_first_in_pages(
+    start_server: Callable[..., LiveServer],
+) -> None:
+    """Those that were rolled back are left out; a wrong number is the default, as in Apollo."""
+    server = start_server()
+    publisher = Publisher(server.url, "a1")
+    assert publisher.active("n.json", 20) == []
+    for count in range(25):
+        publisher.publish("n.json", f"text {count}")
+    newest = publisher.current("n.json")
+    assert newest is not None
+    publisher.rollback(newest.release_id)
+    left = [f"text {count}" for count in range(23, -1, -1)]
+    assert [release.text for release in publisher.active("n.json", 100)] == left
+    assert publisher.active("n.json", 1) == [publisher.current("n.json")]
+    url = f"{server.url}/apps/a1/clusters/default/namespaces/n.json/releases/active"
+
+    def texts(query: str) -> list[str]:
+        answer: list[dict[str, Any]] = requests.get(f"{url}?{query}", timeout=5).json()
+        return [json.loads(release["configurations"])["content"] for release in answer]
+
+    assert texts("") == texts("page=-1&size=0") == texts("page=x&size=y") == left[:20]
+    assert texts("page=1&size=20") == left[20:]
+    assert texts("page=1&size=5") == left[5:10]
+    assert texts("page=99") == texts(f"page={'9' * 10}") == []
+    assert texts("size=9999999999") == left
+
+
+def test_two_that_publish_first_at_the_same_time_do_not_fail(
+    start_server: Callable[..., LiveServer],
+) -> None:
+    """Who finds the item made by the other changes it."""
+    url = start_server().url
+    first, second = Publisher(url, "a1"), Publisher(url, "a1")
+    first._namespace_id("n.json")
+    ensure = second._ensure
+
+    def late(*arguments: Any) -> bool:
+        first.publish("n.json", "1")
+        return ensure(*arguments)
+
+    second._ensure = late  # type: ignore[method-assign]
+    second.publish("n.json", "2")
+    assert [release.text for release in first.active("n.json", 9)] == ["2", "1"]
+
+
+@pytest.mark.parametrize("answer", [b"[]", b'{"id": 1}', b"<html>"], ids=["list", "key", "html"])
+def test_an_answer_that_is_none_of_an_admin_service_is_said(answer: bytes) -> None:
+    """With its address."""
+
+    class Strange:
+        """Answers everything alike."""
+
+        trust_env = False
+
+        def request(self, *_arguments: Any, **_options: Any) -> requests.Response:
+            response = requests.Response()
+            response.status_code, response._content = 200, answer
+            return response
+
+    publisher = Publisher("http://there", "a1", session=Strange())  # type: ignore[arg-type]
+    with pytest.raises(ConfigUnavailable, match="http://there"):
+        publisher.publish("n.json", "1")
+    with pytest.raises(ConfigUnavailable, match="http://there"):
+        publisher.current("n.json")
 
 
 def test_publisher_without_a_server_says_so() -> None:

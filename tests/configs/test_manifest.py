@@ -78,7 +78,8 @@ def test_state_holds_everything_and_comes_back_equal() -> None:
         pytest.param(text_of(activate_at=-1), "activate_at", "the number -1", id="activate"),
         pytest.param(text_of(rules=None), "rules", "null, neither a list", id="null part"),
         pytest.param(text_of(rules=[{}, 3]), "rules[1]", "the number 3, not an obj", id="item"),
-        pytest.param(text_of(models=[{}]), "models", "models are not supported", id="later"),
+        pytest.param(text_of(mappings=[{}]), "mappings", "mappings are not supp", id="later"),
+        pytest.param(text_of(models=["m"]), "models[0]", "the text 'm', not an obj", id="pointer"),
         pytest.param(text_of(rules={}), "rules.uri", "missing", id="reference"),
         pytest.param(
             text_of(rules=reference(NOWHERE, sha256="A" * 64)), "rules.sha256", "the text", id="hex"
@@ -177,9 +178,42 @@ def test_a_blob_of_another_hash_or_size_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_part_that_comes_later_needs_only_its_name() -> None:
-    """``supported`` is the one place that lets models in."""
-    supported = manifest.SUPPORTED | {"models"}
-    assert resolve(text_of(models=[{"name": "m"}]), get, supported).models == [{"name": "m"}]
+    """``supported`` is the one place that lets mappings in."""
+    supported = manifest.SUPPORTED | {"mappings"}
+    assert resolve(text_of(mappings=[{"name": "m"}]), get, supported).mappings == [{"name": "m"}]
+
+
+USER = {"table": "user", "release": 3, "manifest": reference(NOWHERE)}
+CTR = {"model": "ctr_small", "version": 2, "artifact": reference(NOWHERE)}
+
+
+def test_pointers_are_parts_like_others(tmp_path: Path) -> None:
+    """In place or in a blob; what they point to is not read here."""
+    ref = ObjectStore(tmp_path.as_uri()).put(json.dumps([CTR]).encode())
+    resolved = resolve(text_of(features=[USER], models=reference(ref)), get)
+    assert (resolved.features, resolved.models) == ([USER], [CTR])
+    assert Resolved.load(resolved.dump()) == resolved
+
+
+@pytest.mark.parametrize(
+    ("fields", "right"),
+    [
+        ({"features": [USER], "models": [CTR]}, True),
+        ({"features": reference(NOWHERE), "models": reference(NOWHERE)}, True),
+        ({"features": [CTR]}, False),
+        ({"features": [USER | {"release": 0}]}, False),
+        ({"features": [USER | {"manifest": {"uri": "x"}}]}, False),
+        ({"models": [CTR | {"more": 1}]}, False),
+        ({"models": CTR}, False),
+    ],
+    ids=["lists", "blobs", "swapped", "release", "manifest", "more", "no list"],
+)
+def test_the_json_schema_knows_the_shape_of_pointers(
+    fields: dict[str, Any], *, right: bool
+) -> None:
+    """An editor says what the job would say later."""
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    assert validator.is_valid(json.loads(text_of(**fields))) == right
 
 
 scalars = st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from([1.5, "x", "0" * 64])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
+import msgspec
 import pytest
 
 from configs import objects
@@ -17,14 +18,14 @@ from configs.acks import AckRecord
 from configs.client import Failed, Idle, Loaded
 from configs.kafka_acks import answers
 from configs.lines import Lines
-from configs.manifest import Ref, Resolved
+from configs.manifest import Fetch, Ref, Resolved
 from configs.rollout import Ack
-from configs.watch import KILL, MANIFEST, Watcher
+from configs.watch import KILL, MANIFEST, Validate, Validated, Watcher
 from configs.watch_process import first_rollout, run
 from udfs.errors import ConfigUnavailable, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
 JOB = "shop"
 TIMEOUT_MS = 1_000
@@ -68,6 +69,22 @@ class Answers:
         """Nothing to close."""
 
 
+def completed(
+    pointers: list[dict[str, Any]], fetch: Fetch
+) -> tuple[list[dict[str, Any]], list[Fault]]:
+    """Pointers with the text of their blobs, and a fault for each blob that is absent."""
+    tables: list[dict[str, Any]] = []
+    faults: list[Fault] = []
+    for index, pointer in enumerate(pointers):
+        try:
+            says = fetch(Ref(**pointer["manifest"])).decode()
+        except ConfigUnavailable as error:
+            faults.append(Fault(f"features[{index}].manifest", f"absent blob: {error}", "put it"))
+        else:
+            tables.append(pointer | {"says": says})
+    return tables, faults
+
+
 class Bench:
     """A watcher on a bench: a hand-set clock, two subtasks, lines read back."""
 
@@ -91,7 +108,7 @@ class Bench:
             log=self.log,
         )
 
-    def validate(self, resolved: Resolved) -> tuple[Sequence[Fault], bytes]:
+    def validate(self, resolved: Resolved, fetch: Fetch) -> Validated:
         """A rule named ``bad`` does not compile; one named ``bug`` hits a fault of ours."""
         self.validated += 1
         faults = [
@@ -101,7 +118,10 @@ class Bench:
         ]
         if any(rule.get("name") == "bug" for rule in resolved.rules):
             raise ZeroDivisionError("a bug")
-        return faults, b"" if faults else b"code"
+        tables, absent = completed(resolved.features, fetch)
+        faults += absent
+        code = b"" if faults else b"code"
+        return Validated(faults, code, msgspec.structs.replace(resolved, features=tables))
 
     def turn(self, *news: Loaded | Failed | Idle) -> list[dict[str, Any]]:
         """One turn; gives the lines it wrote, without those of state."""
@@ -253,6 +273,90 @@ def test_a_blob_that_appears_late_is_found() -> None:
     assert bench.turn() == []
     bench.now_ms += 500
     assert types(bench.turn()) == ["prepare"]
+
+
+def test_workers_get_pointers_completed_by_the_validation() -> None:
+    """A blob that validation reads may appear late, too; revision and digest stay the text's."""
+    bench = Bench()
+    blobs: dict[str, bytes] = {}
+
+    def fetch(ref: Ref) -> bytes:
+        if ref.uri not in blobs:
+            raise ConfigUnavailable(f"{ref.uri} is not there")
+        return blobs[ref.uri]
+
+    bench.watcher._fetch = fetch
+    pointer = {"table": "user", "release": 1, "manifest": {"uri": "u", "sha256": "0", "bytes": 4}}
+    assert bench.push(text_of(1, features=[pointer])) == []
+    blobs["u"] = b"rows"
+    assert bench.turn() == []
+    bench.now_ms += 200
+    (prepare,) = bench.turn()
+    assert Resolved.load(base64.b64decode(prepare["payload"])).features == [
+        pointer | {"says": "rows"}
+    ]
+    assert prepare["digest"] == Resolved.of(1, features=[pointer]).digest
+    assert types(bench.answer(prepare)) == ["commit", "COMMITTED"]
+    assert bench.push(text_of(1, features=[pointer])) == []
+    assert bench.validated == 2
+
+
+@pytest.mark.parametrize("rule", [{}, {"name": "bad"}], ids=["alone", "and a fault"])
+def test_a_blob_that_validation_misses_is_refused_in_the_end(rule: dict[str, Any]) -> None:
+    """After the retries, or at once if there is something else to mend; tried again when pushed."""
+    bench = Bench()
+    ref = {"uri": "file:///nonexistent/blob", "sha256": "0" * 64, "bytes": 4}
+    text = text_of(1, rules=[rule], features=[{"table": "user", "release": 1, "manifest": ref}])
+    lines = bench.push(text)
+    assert (lines == []) == (rule == {})
+    for _ in range(6):
+        bench.now_ms += 1_000
+        lines += bench.turn()
+    assert types(lines) == ["NACK"]
+    assert lines[0]["value"]["reasons"][-1]["where"] == "features[0].manifest"
+    before = bench.validated
+    bench.push(text)
+    assert bench.validated == before + 1
+
+
+def raises_unavailable(_resolved: Resolved, fetch: Fetch) -> Validated:
+    """Leaves an absent blob to the watcher."""
+    fetch(Ref("file:///nonexistent/blob", "0" * 64, 4))
+    raise AssertionError
+
+
+def changes_the_revision(resolved: Resolved, _fetch: Fetch) -> Validated:
+    """Gives another manifest than it was given."""
+    return Validated((), b"", Resolved.of(resolved.revision + 1))
+
+
+@pytest.mark.parametrize(
+    ("validate", "problem", "tries"),
+    [
+        (raises_unavailable, "absent blob: file:///nonexistent/blob is not there", 4),
+        (changes_the_revision, "validation failed: ValueError: revision 1 of digest", 1),
+    ],
+)
+def test_a_careless_validation_refuses_the_push(
+    validate: Validate, problem: str, tries: int
+) -> None:
+    """The watcher lives on; an absent blob is tried again all the same."""
+    bench = Bench()
+    calls = 0
+
+    def counted(resolved: Resolved, fetch: Fetch) -> Validated:
+        nonlocal calls
+        calls += 1
+        return validate(resolved, fetch)
+
+    bench.watcher._validate = counted
+    lines = bench.push(text_of(1))
+    for _ in range(6):
+        bench.now_ms += 1_000
+        lines += bench.turn()
+    (record,) = lines
+    assert record["value"]["reasons"][0]["problem"].startswith(problem)
+    assert calls == tries
 
 
 def test_a_fault_of_ours_in_validation_refuses_the_push() -> None:

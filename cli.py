@@ -45,6 +45,8 @@ COMMANDS = (
     Command("traffic", "stack.demo.command:send_traffic", "Send simulated events to a topic."),
     Command("demo", "stack.demo.command:demo", "Show the whole system at work."),
     Command("settings", "stack.submit:settings", "Print the settings of jobs/decide as Markdown."),
+    Command("table", "udfs.runtime.publish_command:table_app", "Publish feature tables."),
+    Command("model", "udfs.runtime.publish_command:model_app", "Publish models."),
     Command("config", "udfs.runtime.config_command:app", "Publish, show and check configs."),
 )
 

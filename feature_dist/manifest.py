@@ -9,6 +9,7 @@ import msgspec
 from feature_dist.schema import Column, Schema
 from feature_dist.spec import BY_USER
 from udfs.errors import TableInvalid
+from udfs.sharding import shard_of
 
 FORMAT: Final = 1
 
@@ -58,7 +59,7 @@ class TableManifest(msgspec.Struct, frozen=True, kw_only=True):
         table: Name.
         release: Rises with every release of the table.
         created_ms: When it was published.
-        distribution: `udfs` keys by shard, or everything everywhere.
+        distribution: `feature_dist.spec.BY_USER`, or everything everywhere.
         partitions: Parts of the table; those without rows have no file.
         rows: In all files.
         columns: Layout of the values.
@@ -78,6 +79,10 @@ class TableManifest(msgspec.Struct, frozen=True, kw_only=True):
     def schema(self) -> Schema:
         """Give the layout of the values."""
         return Schema(self.columns)
+
+    def partition_of(self, key: str) -> frozenset[int]:
+        """Give the one partition in which a key lies."""
+        return frozenset({shard_of(key, self.partitions) if self.distribution == BY_USER else 0})
 
     def wanted(self, shards: range, of: int) -> frozenset[int]:
         """Give the partitions in which the keys of some shards lie.

@@ -68,6 +68,9 @@ def main(arguments: list[str]) -> None:
         settings.job_name,
         manifest,
         DIGEST,
+        settings.local_dir,
+        settings.model_engine,
+        settings.max_parallelism,
     )
     records = (
         keyed_by_first(batches(tables, settings), Types.INT(), BATCH_TYPE)

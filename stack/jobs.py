@@ -37,6 +37,7 @@ def arguments_for(stack: Stack, **given: object) -> list[str]:
         "bootstrap_servers": stack.kafka_bootstrap,
         "config_url": stack.config_url,
         "config_cache": str(stack.settings.run_dir / "config-cache"),
+        "local_dir": str(stack.settings.run_dir / "local"),
     }
     arguments = []
     for name, value in {**known, **given}.items():

@@ -95,27 +95,43 @@ class Table:
                         f"{file.partition} is not what the manifest says"
                     )
 
-    def values(self, keys: Sequence[str]) -> list[bytes | None]:
+    @property
+    def release(self) -> int:
+        """Which one it is."""
+        return self.manifest.release
+
+    def get(self, keys: list[bytes]) -> list[bytes | None]:
         """Look keys up. HOT.
 
         Args:
-            keys: Any number.
+            keys: In UTF-8, any number.
 
         Returns:
             One value a key, None for a key that the table does not have.
 
         Raises:
             TableInvalid: A key belongs to a partition that is not here.
+            TableUnavailable: A file cannot be read any more.
         """
-        if self.manifest.distribution == BY_USER:
-            for key in keys:
-                partition = shard_of(key, self.manifest.partitions)
-                if partition not in self.partitions:
-                    raise TableInvalid(
-                        f"{self.version}: key {key!r} belongs to partition {partition}, "
-                        "which this worker does not hold"
-                    )
-        return self._database.get([key.encode() for key in keys])
+        found = self._database.get(keys)
+        if None in found and self.manifest.distribution == BY_USER:
+            # A key that is here is of a partition that is here: only what is missing is in doubt.
+            for key, value in zip(keys, found, strict=True):
+                if value is None:
+                    self._refuse_foreign(key)
+        return found
+
+    def _refuse_foreign(self, key: bytes) -> None:
+        partition = shard_of(key.decode(), self.manifest.partitions)
+        if partition not in self.partitions:
+            raise TableInvalid(
+                f"{self.version}: key {key.decode()!r} belongs to partition {partition}, "
+                "which this worker does not hold"
+            )
+
+    def values(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Look keys up, as `get` does."""
+        return self.get([key.encode() for key in keys])
 
     def matrix(self, matrix: Matrix, keys: Sequence[str], out: NDArray[np.float32]) -> list[bool]:
         """Look keys up and write their features. HOT.

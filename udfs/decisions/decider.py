@@ -1,12 +1,14 @@
-"""Runs flows: trigger, limit, features, let-values, condition, action."""
+"""Runs flows: trigger and aggregates at once; limit, steps, condition, action with the batch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from udfs.decisions.decision import Decision, Reason, Trigger, decision_id
+from udfs.decisions.evaluate import evaluate
 from udfs.decisions.flows import Flow
+from udfs.decisions.journal import Outcomes
+from udfs.decisions.pending import Pending
 from udfs.decisions.program import Program
 from udfs.decisions.records import Outlet
 from udfs.decisions.residents import Resident
@@ -29,6 +31,7 @@ class Decider:
     def __init__(self, program: Program, counts: dict[str, int]) -> None:
         self._program = program
         self._counts = counts
+        self._waiting: list[Pending] = []
 
     def on_event(
         self,
@@ -40,7 +43,7 @@ class Decider:
         flows: Sequence[Flow],
         killed: Killed,
     ) -> None:
-        """Run the flows that an event may trigger.
+        """Note the flows that an event triggers.
 
         Args:
             outlet: Takes the decisions.
@@ -58,7 +61,7 @@ class Decider:
                     continue
                 trigger = Trigger("event", [event.event_id])
                 name = [event.event_id]
-                self._decide(outlet, flow, subject, resident, at, trigger, name, event, None)
+                self._wait(outlet, flow, subject, resident, at, trigger, name, event, None)
 
     def on_matches(
         self,
@@ -68,7 +71,7 @@ class Decider:
         matches: Sequence[Match],
         killed: Killed,
     ) -> None:
-        """Run the flows that matches trigger, in the order of the matches."""
+        """Note the flows that matches trigger, in the order of the matches."""
         self._counts["matches"] += len(matches)
         for match in matches:
             for flow in self._program.flows_by_rule.get((match.rule, match.kind), ()):
@@ -84,9 +87,9 @@ class Decider:
                     name.extend(taken)
                 trigger = Trigger("rule", ids, match.rule, match.version, match.kind)
                 steps = match.steps
-                self._decide(outlet, flow, subject, resident, match.at, trigger, name, None, steps)
+                self._wait(outlet, flow, subject, resident, match.at, trigger, name, None, steps)
 
-    def _decide(
+    def _wait(
         self,
         outlet: Outlet,
         flow: Flow,
@@ -100,30 +103,101 @@ class Decider:
     ) -> None:
         state = resident.state
         limit = flow.limit
-        times = state.limits.get(flow.name) if limit is not None else None
-        if limit is not None and times and not limit.allows(times, at):
-            self._counts["limited"] += 1
-            return
-        program = self._program
-        features: dict[str, Any] = {}
-        if flow.features:
+        if limit is not None:
+            times = state.limits.get(flow.name)
+            if times and not limit.allows(times, at):
+                self._counts["limited"] += 1
+                return
+        features = {}
+        if flow.aggregates:
             # A late event may be newer than a subject that came over from another partition.
             read_at = max(at, state.newest)
-            features = program.plan.read(resident.aggregates_of(program), flow.features, read_at)
-        errors: dict[str, str] = {}
-        values: dict[str, Any] = {"f": features, "at": at, "subject": subject}
-        lets: dict[str, Any] = {}
-        for i, (let, expression) in enumerate(flow.lets):
-            try:
-                lets[let] = expression.value(event, steps, values)
-            except EvaluationError as error:
-                lets[let] = None
-                errors[f"logic[{i}].be"] = str(error)
-            values[let] = lets[let]
-        if flow.when is not None and not flow.when.test(event, steps, values):
+            program = self._program
+            aggregates = resident.aggregates_of(program)
+            features = program.plan.read(aggregates, flow.aggregates, read_at)
+        resident.waits = True
+        self._waiting.append(
+            Pending(
+                flow, subject, resident, at, trigger, name, event, steps, features, outlet.place()
+            )
+        )
+
+    def settle(self, outlet: Outlet, known: Outcomes | None = None) -> Outcomes | None:
+        """Decide all that waits, at the end of a batch.
+
+        Of decisions that count against one limit each waits for the one before; all others are
+        worked out together.
+
+        Args:
+            outlet: The one that the triggers were given.
+            known: What became of them when the batch was worked off first: nothing is evaluated
+                then and nothing sent, so that a replay needs neither tables nor models.
+
+        Returns:
+            What became of them; None if nothing waited.
+        """
+        if not self._waiting:
+            return None
+        waiting = self._waiting
+        self._waiting = []
+        before = dict(self._counts) if known is None else {}
+        decided = bytearray(len(waiting)) if known is None else known.decided
+        rest = list(enumerate(waiting))
+        while rest:
+            ready, rest = self._ready(rest)
+            if known is None:
+                evaluate([each for _, each in ready], self._program.resources, self._counts)
+            for number, pending in ready:
+                if known is None:
+                    assert isinstance(decided, bytearray)
+                    decided[number] = self._conclude(outlet, pending)
+                if decided[number] and pending.flow.limit is not None:
+                    pending.limits.setdefault(pending.flow.name, []).append(pending.at)
+        for pending in waiting:
+            pending.resident.waits = False
+        if known is not None:
+            for name, count in known.counted.items():
+                self._counts[name] += count
+            return known
+        counted = {
+            name: count - before[name]
+            for name, count in self._counts.items()
+            if count != before[name] and name != "limited"
+        }
+        return Outcomes(bytes(decided), counted)
+
+    def _ready(
+        self, rest: Sequence[tuple[int, Pending]]
+    ) -> tuple[list[tuple[int, Pending]], list[tuple[int, Pending]]]:
+        """Split off those that no limit holds up; drop those that one forbids."""
+        ready: list[tuple[int, Pending]] = []
+        later: list[tuple[int, Pending]] = []
+        held: set[tuple[str, str]] = set()
+        for number, pending in rest:
+            limit = pending.flow.limit
+            if limit is not None:
+                name = (pending.subject, pending.flow.name)
+                if name in held:
+                    later.append((number, pending))
+                    continue
+                times = pending.limits.get(pending.flow.name)
+                if times and not limit.allows(times, pending.at):
+                    self._counts["limited"] += 1
+                    continue
+                held.add(name)
+            ready.append((number, pending))
+        return ready, later
+
+    def _conclude(self, outlet: Outlet, pending: Pending) -> bool:
+        """Apply the condition and make the record; tell whether there was a decision."""
+        flow, event, steps, values = pending.flow, pending.event, pending.steps, pending.values
+        when = flow.when
+        errors = pending.errors
+        self._counts["defaulted"] += len(pending.reasons)
+        if when is not None and not when.test(event, steps, values):
             self._counts["refused"] += 1
-            return
-        payload: dict[str, Any] = {}
+            return False
+        payload = {}
         for key, expression in flow.payload:
             try:
                 payload[key] = expression.value(event, steps, values)
@@ -131,19 +205,21 @@ class Decider:
                 payload[key] = None
                 errors[f"action.payload.{key}"] = str(error)
         self._counts["expression_errors"] += len(errors)
-        if limit is not None:
-            state.limits.setdefault(flow.name, []).append(at)
         self._counts["decisions"] += 1
-        when = flow.when
         reason = Reason(
             "NO_CONDITION" if when is None else "CONDITION_TRUE",
             None if when is None else when.text,
             errors,
+            pending.reasons,
         )
         outlet.decision(
+            pending.place,
             flow.topic,
             Decision(
-                decision_id(flow.name, subject, name), flow.name, flow.version, subject, at,
-                program.revision, trigger, features, lets, payload, reason,
+                decision_id(flow.name, pending.subject, pending.name), flow.name, flow.version,
+                pending.subject, pending.at, self._program.revision, pending.trigger,
+                pending.features, pending.lets, payload, reason, pending.scores, pending.tables,
+                pending.models,
             ),
         )  # fmt: skip
+        return True

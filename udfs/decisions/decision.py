@@ -37,11 +37,14 @@ class Reason(msgspec.Struct, omit_defaults=True):
         when: The condition's text.
         errors: Expressions whose outcome was an error, by JSON path inside the flow; their
             value is null.
+        defaults: Why something is its default, by feature, by table (all its features) or by
+            ``score.NAME``; codes in docs/decisions.md.
     """
 
     kind: str
     when: str | None = None
     errors: dict[str, str] = {}
+    defaults: dict[str, str] = {}
 
 
 class Decision(msgspec.Struct, omit_defaults=True):
@@ -55,10 +58,13 @@ class Decision(msgspec.Struct, omit_defaults=True):
         at: Time of the trigger, ms since the epoch.
         revision: Of the manifest in force.
         trigger: What started it.
-        features: Values read, by name.
+        features: Values read, by the flow or by its models, by name.
         values: The flow's ``let`` values.
         payload: What the action carries.
         reason: Why.
+        scores: By the name of the step.
+        tables: Releases of the tables that were read.
+        models: Versions of the models that were asked.
     """
 
     decision_id: str
@@ -72,6 +78,9 @@ class Decision(msgspec.Struct, omit_defaults=True):
     values: dict[str, Any]
     payload: dict[str, Any]
     reason: Reason
+    scores: dict[str, Any] = {}
+    tables: dict[str, int] = {}
+    models: dict[str, int] = {}
 
     def to_json(self) -> bytes:
         """Give the record's value."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
+from udfs.decisions.fit import misfits
 from udfs.decisions.limits import Limit, parse_limit
+from udfs.decisions.steps import Let, Score, Step
 from udfs.errors import ConfigInvalid, ExpressionInvalid, Fault
 from udfs.events.event import Event
 from udfs.expressions import CodeCache, Expression, Names, compile_expression
+from udfs.features.lookup import Lookup
+from udfs.features.names import Catalogue
 from udfs.schemas import schema_faults, validator
+from udfs.scoring.inputs import Inputs
 
 _ALWAYS: Final = ("f", "at", "subject")
 """Names that every flow's expressions know: features, trigger's time, whom it concerns."""
@@ -29,16 +34,18 @@ class Flow:
         rule: Name of the rule that triggers it, or None.
         on: ``match`` or ``timeout``.
         limit: How often for one subject, or None.
-        features: Names that it reads.
-        lets: (name, expression) in order.
+        aggregates: Names of those that it, or one of its models, reads.
+        lookups: Tables that it, or one of its models, reads; each with the expression of the key,
+            None for the subject.
+        steps: Its logic, in order.
         when: Condition of the action, or None.
         topic: Where the decision goes.
         payload: (key, expression).
     """
 
     __slots__ = (
-        "events", "features", "lets", "limit", "name", "on",
-        "payload", "rule", "topic", "version", "when", "where",
+        "aggregates", "events", "limit", "lookups", "name", "on",
+        "payload", "rule", "steps", "topic", "version", "when", "where",
     )  # fmt: skip
 
     def __init__(
@@ -51,8 +58,9 @@ class Flow:
         rule: str | None,
         on: str,
         limit: Limit | None,
-        features: tuple[str, ...],
-        lets: tuple[tuple[str, Expression], ...],
+        aggregates: tuple[str, ...],
+        lookups: tuple[tuple[Lookup, Expression | None], ...],
+        steps: tuple[Step, ...],
         when: Expression | None,
         topic: str,
         payload: tuple[tuple[str, Expression], ...],
@@ -64,8 +72,9 @@ class Flow:
         self.rule = rule
         self.on = on
         self.limit = limit
-        self.features = features
-        self.lets = lets
+        self.aggregates = aggregates
+        self.lookups = lookups
+        self.steps = steps
         self.when = when
         self.topic = topic
         self.payload = payload
@@ -74,24 +83,33 @@ class Flow:
         """Tell whether an event of a fitting type starts this flow."""
         return self.where is None or self.where.test(event, None, None)
 
+    @property
+    def conditions(self) -> list[Expression]:
+        """Expressions whose errors count as false."""
+        asked = [step.when for step in self.steps if isinstance(step, Score)]
+        return [each for each in (self.where, self.when, *asked) if each is not None]
+
 
 class Context:
     """What the flows of a manifest may refer to.
 
     Args:
         rules: Steps of each rule, by the rule's name.
-        aggregates: Names that can be read as features.
+        catalogue: What can be read as a feature.
+        models: What each model reads, by its name.
         topics: Topics that an action may write.
     """
 
     def __init__(
         self,
         rules: Mapping[str, tuple[str, ...]],
-        aggregates: Collection[str],
+        catalogue: Catalogue,
+        models: Mapping[str, Inputs],
         topics: Collection[str],
     ) -> None:
         self.rules = rules
-        self.aggregates = aggregates
+        self.catalogue = catalogue
+        self.models = models
         self.topics = topics
 
 
@@ -123,25 +141,102 @@ class _Compiler:
             self.fault("limit.per_user", str(error), "write count/duration, as in '1/1d'")
             return None
 
-    def lets(self, spec: Mapping[str, Any], names: Names) -> tuple[list[Any], Names]:
-        found = []
+    def steps(
+        self, spec: Mapping[str, Any], names: Names, context: Context
+    ) -> tuple[list[Any], Names]:
+        """Compile the logic; give what may be named after it as well."""
+        found: list[Step | None] = []
+        scores: set[str] = set()
         for i, step in enumerate(spec.get("logic", [])):
+            place = f"logic[{i}]"
+            if "score" in step:
+                found.append(self.score(step, names, context, place, scores))
+                continue
             name = step["let"]
             if name in names.values or name in names.steps:
-                self.fault(f"logic[{i}].let", f"the name {name!r} is taken", "choose another name")
-            be = self.expression(step["be"], names, f"logic[{i}].be")
-            found.append((name, be))
+                self.fault(f"{place}.let", f"the name {name!r} is taken", "choose another name")
+            be = self.expression(step["be"], names, f"{place}.be")
+            found.append(Let(name, be, f"{place}.be") if be else None)
             names = Names(event=names.event, steps=names.steps, values=(*names.values, name))
         return found, names
 
+    def score(
+        self,
+        step: Mapping[str, Any],
+        names: Names,
+        context: Context,
+        place: str,
+        scores: set[str],
+    ) -> Score | None:
+        name, model = step["score"], step["model"]
+        if name in scores:
+            self.fault(f"{place}.score", f"the name {name!r} is taken", "choose another name")
+        scores.add(name)
+        if model not in context.models:
+            self.fault(
+                f"{place}.model",
+                f"no model is called {model!r}",
+                f"known are {', '.join(sorted(context.models)) or 'none'}: publish it first",
+            )
+        when = self.expression(step["when"], names, f"{place}.when") if "when" in step else None
+        return Score(name, model, when, step.get("default"))
+
+    def reads(
+        self, spec: Mapping[str, Any], names: Names, context: Context
+    ) -> tuple[list[str], list[tuple[Lookup, Expression | None]]]:
+        """Find out where the features of the flow and of its models come from."""
+        aggregates: dict[str, None] = {}
+        columns: dict[str, dict[str, None]] = {}
+        wanted = [(f"features[{i}]", name) for i, name in enumerate(spec.get("features", []))]
+        for i, step in enumerate(spec.get("logic", [])):
+            inputs = context.models.get(step.get("model", ""))
+            if inputs is None:
+                continue
+            wanted += [(f"logic[{i}].model", name) for name in inputs.features]
+            for problem in misfits(inputs, context.catalogue):
+                cure = "train the model on what is there, or publish a table that has it"
+                self.fault(f"logic[{i}].model", problem, cure)
+        for place, name in wanted:
+            try:
+                found = context.catalogue.find(name)
+            except ValueError as error:
+                self.fault(place, str(error), "name an aggregate, or a column as table.column")
+                continue
+            if found is None:
+                aggregates[name] = None
+            else:
+                columns.setdefault(found.table, {})[found.column] = None
+        keys = self.keys(spec, names, context, columns)
+        lookups = [
+            (Lookup(context.catalogue.tables[table], list(of)), keys.get(table))
+            for table, of in columns.items()
+        ]
+        return list(aggregates), lookups
+
+    def keys(
+        self,
+        spec: Mapping[str, Any],
+        names: Names,
+        context: Context,
+        columns: Collection[str],
+    ) -> dict[str, Expression]:
+        found = {}
+        for table, text in spec.get("keys", {}).items():
+            if table not in columns:
+                self.fault(f"keys.{table}", f"nothing is read of a table {table!r}", "take it out")
+            elif context.catalogue.keyed_by_subject(table):
+                cure = "take it out; a table that is read by other keys is published as replicated"
+                self.fault(f"keys.{table}", f"{table!r} is read by the subject alone", cure)
+            key = self.expression(text, names, f"keys.{table}")
+            if key is not None:
+                found[table] = key
+        for table in columns:
+            if table not in spec.get("keys", {}) and not context.catalogue.keyed_by_subject(table):
+                cure = f'write for example "keys": {{"{table}": "props.sku"}}'
+                self.fault("keys", f"the table {table!r} is replicated and needs a key", cure)
+        return found
+
     def references(self, spec: Mapping[str, Any], context: Context) -> None:
-        for i, feature in enumerate(spec.get("features", [])):
-            if feature not in context.aggregates:
-                self.fault(
-                    f"features[{i}]",
-                    f"no aggregate is called {feature!r}",
-                    f"known are {', '.join(sorted(context.aggregates)) or 'none'}",
-                )
         topic = spec["action"].get("topic", "decisions")
         if topic not in context.topics:
             self.fault(
@@ -163,13 +258,16 @@ class _Compiler:
                     f"known are {', '.join(sorted(context.rules)) or 'none'}",
                 )
             steps = context.rules.get(rule, ())
-        names = Names(event=rule is None, steps=steps, values=_ALWAYS)
+        scores = ("score",) if any("score" in step for step in spec.get("logic", [])) else ()
+        names = Names(event=rule is None, steps=steps, values=(*_ALWAYS, *scores))
         where = None
         if "where" in trigger:
             where = self.expression(trigger["where"], Names(event=True), "trigger.where")
         self.references(spec, context)
         limit = self.limit(spec)
-        lets, names = self.lets(spec, names)
+        keyed = Names(event=rule is None, steps=steps, values=("at", "subject"))
+        aggregates, lookups = self.reads(spec, keyed, context)
+        logic, names = self.steps(spec, names, context)
         action = spec["action"]
         when = self.expression(action["when"], names, "action.when") if "when" in action else None
         payload = [
@@ -191,8 +289,9 @@ class _Compiler:
             rule=rule,
             on=trigger.get("on", "match"),
             limit=limit,
-            features=tuple(spec.get("features", ())),
-            lets=tuple(lets),
+            aggregates=tuple(aggregates),
+            lookups=tuple(lookups),
+            steps=tuple(logic),
             when=when,
             topic=action.get("topic", "decisions"),
             payload=tuple(payload),  # type: ignore[arg-type]  # no fault: none of them is None

@@ -12,11 +12,13 @@ VERSION: Final = 1
 
 COUNTS: Final = (
     "in", "applied", "late", "dead", "doubled", "decisions", "limited", "refused", "killed",
-    "matches", "expression_errors", "regressions", "moved",
+    "matches", "expression_errors", "regressions", "moved", "scored", "defaulted", "failed_reads",
 )  # fmt: skip
 """What a shard counts. in = applied + late + dead + doubled + held back in reorder buffers;
 limited, refused (condition false) and killed are triggers that gave no decision; regressions
-are offsets that fell, moved are subjects that turned up in another partition. Expressions are
+are offsets that fell, moved are subjects that turned up in another partition; scored are rows
+that a model was asked for, defaulted are features and scores that are defaults, failed_reads are
+decisions for which a table could not be read. Expressions are
 shared by the shards of a worker: their errors are counted by the shard that tells next."""
 
 

@@ -5,8 +5,9 @@ shard writes the batch instead, as it came, and the subjects only now and then (
 After a restart it works off the journal once more, from the state of the last flush: the same
 records give the same state, and what was sent then is not sent again.
 
-An entry is MessagePack: ``[killed, now_ms, keys, values, partitions, offsets]``: all that the
-result depends on besides the state and the program.
+An entry is MessagePack: ``[killed, now_ms, keys, values, partitions, offsets, outcomes]``: all that
+the state depends on besides the state before and the program's text. What tables and models had
+to do with it is in the outcomes; entries of earlier releases, which knew neither, lack them.
 """
 
 from __future__ import annotations
@@ -30,6 +31,18 @@ MOST_BYTES: Final = 2 << 20
 _SPREAD: Final = 32
 
 
+class Outcomes(msgspec.Struct, array_like=True, gc=False):
+    """What became of the triggers of a batch.
+
+    Args:
+        decided: One byte a trigger in order: 1 if it gave a decision.
+        counted: What was counted meanwhile.
+    """
+
+    decided: bytes
+    counted: dict[str, int]
+
+
 class Entry(msgspec.Struct, array_like=True, gc=False):
     """One batch as it came.
 
@@ -40,6 +53,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
         values: Kafka values.
         partitions: Kafka partitions.
         offsets: Kafka offsets.
+        outcomes: What became of the triggers; None before they are settled, or if there were none.
     """
 
     killed: Killed
@@ -48,6 +62,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     values: Sequence[bytes | None]
     partitions: Sequence[int]
     offsets: Sequence[int]
+    outcomes: Outcomes | None = None
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=list).encode  # any sequence will do, a range too

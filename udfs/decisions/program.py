@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from feature_dist.pointer import TablePointer
+from feature_dist.pointer import read_pointers as read_table_pointers
 from udfs.aggregation import Plan
+from udfs.decisions.fit import inputs_of
 from udfs.decisions.flows import Context, Flow, compile_flows
+from udfs.decisions.resources import Resources
 from udfs.errors import ConfigInvalid, Fault
 from udfs.expressions import CodeCache
+from udfs.features.names import Catalogue
 from udfs.matching import Machine
+from udfs.scoring.inputs import Inputs
+from udfs.scoring.pointer import read_pointers as read_model_pointers
 
 _DAY_MS: Final = 86_400_000
 
@@ -18,7 +25,7 @@ Interest: TypeAlias = tuple[bool, bool, Sequence[Flow]]
 
 
 class Program:
-    """What a shard runs; immutable but for the counters of its expressions.
+    """What a shard runs; immutable but for the counters of its expressions, and `resources`.
 
     Args:
         revision: Of the manifest, 0 for "nothing was ever published".
@@ -26,11 +33,15 @@ class Program:
         plan: The aggregates.
         flows: The flows, in the manifest's order.
         payload: The manifest that this was compiled from, as the job keeps it.
+
+    Attributes:
+        resources: Tables and models that it reads; whoever runs it gives them, and a replay of a
+            journal does without.
     """
 
     __slots__ = (
         "_errors_taken", "flows", "flows_by_rule", "flows_by_type", "machine", "payload", "plan",
-        "revision",
+        "resources", "revision",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +57,7 @@ class Program:
         self.machine = machine
         self.plan = plan
         self.flows = tuple(flows)
+        self.resources = Resources()
         self._errors_taken = 0
         self.flows_by_type: dict[str, list[Flow]] = {}
         self.flows_by_rule: dict[tuple[str, str], list[Flow]] = {}
@@ -94,7 +106,7 @@ class Program:
         errors = counters["where_errors"] + counters["value_errors"]
         errors += self.machine.expression_errors
         for flow in self.flows:
-            errors += sum(part.errors for part in (flow.where, flow.when) if part is not None)
+            errors += sum(part.errors for part in flow.conditions)
         taken, self._errors_taken = self._errors_taken, errors
         return errors - taken
 
@@ -111,7 +123,8 @@ class Program:
 
         Args:
             revision: Of the manifest.
-            parts: Lists by name: ``rules``, ``aggregates``, ``flows``.
+            parts: Lists by name: ``rules``, ``aggregates``, ``flows``, ``features``, ``models``;
+                pointers to tables and models are completed.
             topics: Topics that actions may write.
             cache: Compiled code of expressions; filled with what it lacks.
             payload: The manifest itself, kept beside the journals that depend on it.
@@ -129,9 +142,24 @@ class Program:
             plan = Plan.compile(parts.get("aggregates", ()), cache)
         except ConfigInvalid as error:
             faults.extend(error.faults)
+        tables: list[TablePointer] = []
+        models: dict[str, Inputs] = {}
+        try:
+            tables = read_table_pointers(parts.get("features", ()))
+        except ConfigInvalid as error:
+            faults.extend(error.faults)
+        try:
+            models = {
+                pointer.model: inputs_of(pointer)
+                for pointer in read_model_pointers(parts.get("models", ()))
+            }
+        except ConfigInvalid as error:
+            faults.extend(error.faults)
+        names = plan.names if plan else _named(parts.get("aggregates", ()), "aggregate")
         context = Context(
             rules=machine.steps_by_rule() if machine else _named_steps(parts.get("rules", ())),
-            aggregates=plan.names if plan else _named(parts.get("aggregates", ()), "aggregate"),
+            catalogue=Catalogue(names, {pointer.table: pointer for pointer in tables}),
+            models=models,
             topics=topics,
         )
         flows: list[Flow] = []

@@ -42,22 +42,30 @@ class Outlet:
         revision: Of the program in force.
     """
 
-    __slots__ = ("_revision", "_topics", "records")
+    __slots__ = ("_records", "_revision", "_topics")
 
     def __init__(self, topics: Topics, revision: int) -> None:
         self._topics = topics
         self._revision = revision
-        self.records: list[Record] = []
+        self._records: list[Record | None] = []
 
-    def decision(self, topic: str, decision: Decision) -> None:
+    @property
+    def records(self) -> list[Record]:
+        """All of them, in the order in which they, or their places, were given."""
+        return [record for record in self._records if record is not None]
+
+    def place(self) -> int:
+        """Keep a place for a decision that is made later, or not at all."""
+        self._records.append(None)
+        return len(self._records) - 1
+
+    def decision(self, place: int, topic: str, decision: Decision) -> None:
         """A decision, keyed by its subject. A flow's topic ``decisions`` is the setting's."""
-        self.records.append(
-            Record(
-                self._topics.decisions if topic == "decisions" else topic,
-                decision.user_id.encode(),
-                decision.to_json(),
-                {"flow": decision.flow.encode(), "revision": str(decision.revision).encode()},
-            )
+        self._records[place] = Record(
+            self._topics.decisions if topic == "decisions" else topic,
+            decision.user_id.encode(),
+            decision.to_json(),
+            {"flow": decision.flow.encode(), "revision": str(decision.revision).encode()},
         )
 
     def dead(
@@ -67,7 +75,7 @@ class Outlet:
         letter = dead_letter(
             raw, fault, partition=partition, offset=offset, revision=self._revision
         )
-        self.records.append(
+        self._records.append(
             Record(self._topics.dead_letters, key, letter.value, dict(letter.headers))
         )
 
@@ -78,13 +86,13 @@ class Outlet:
         copy = late_copy(
             raw, event_time=event_time, firing_clock=clock, partition=partition, offset=offset
         )
-        self.records.append(
+        self._records.append(
             Record(self._topics.late, subject.encode(), copy.value, dict(copy.headers))
         )
 
     def control(self, kind: str, shard: int, offsets: dict[str, int], **values: Any) -> None:
         """Something that is not in the log: where it happened, and what."""
         value = {"kind": kind, "shard": shard, "offsets": offsets, **values}
-        self.records.append(
+        self._records.append(
             Record(self._topics.control, str(shard).encode(), _encoder.encode(value), {})
         )

@@ -44,11 +44,12 @@ class Resident:
         has_runs: Whether any rule is under way.
         aggregates_dirty: The decoded ones changed.
         runs_dirty: Likewise.
+        waits: Whether a decision about it is under way; it must not be forgotten then.
     """
 
     __slots__ = (
         "aggregates", "aggregates_dirty", "changed", "has_runs", "runs", "runs_dirty", "state",
-        "stored", "subject",
+        "stored", "subject", "waits",
     )  # fmt: skip
 
     def __init__(self, subject: str, state: Subject, *, stored: bool) -> None:
@@ -61,13 +62,14 @@ class Resident:
         self.runs: Runs | None = None
         self.runs_dirty = False
         self.has_runs = bool(state.runs)
+        self.waits = False
 
     @property
     def empty(self) -> bool:
         """Whether forgetting it would change nothing."""
         state = self.state
         return not (
-            state.hashes or state.buffer or state.limits or self.has_runs
+            state.hashes or state.buffer or state.limits or self.has_runs or self.waits
             or (state.aggregates if self.aggregates is None else self.aggregates)
         )  # fmt: skip
 

@@ -149,13 +149,14 @@ class Shard:
         return outlet.records
 
     def _work(self, outlet: Outlet, batch: Entry) -> None:
-        """Do all that depends on state, program and the batch alone; the journal does it again."""
+        """Do all that a batch brings about; the journal does it again."""
         self._receive(outlet, batch)
         for partition in set(batch.partitions):
             clock = self._header.clocks.get(partition)
             self._heard[partition] = batch.now_ms
             if clock is not None:
                 self._fire(outlet, partition, clock.newest - self._settings.out_of_orderness_ms)
+        batch.outcomes = self._decider.settle(outlet, batch.outcomes)
 
     def _receive(self, outlet: Outlet, batch: Entry) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop, because it is hot
         """Decode or refuse each record, move its partition's clock, and work it off. HOT."""
@@ -408,7 +409,9 @@ class Shard:
                     continue
                 newest = self._header.clocks[partition].newest
                 clock = newest - self._settings.out_of_orderness_ms + silent_ms
-                if self._fire(outlet, partition, clock):
+                fired = self._fire(outlet, partition, clock)
+                self._decider.settle(outlet)
+                if fired:
                     outlet.control("idle_advance", self.number, self._header.offsets(),
                                    partition=partition, clock=clock)  # fmt: skip
         self._tell(outlet, now_ms)

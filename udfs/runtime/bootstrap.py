@@ -22,6 +22,7 @@ from configs.watch import MANIFEST
 from configs.watch_process import stderr_log
 from udfs.decisions.program import Program
 from udfs.errors import ConfigInvalid, ConfigUnavailable, MillraceError
+from udfs.runtime.pointers import complete
 
 _RETRY_S: Final = 2.0
 
@@ -86,7 +87,7 @@ def _published(settings: DecideSettings, log: structlog.typing.WrappedLogger) ->
     loaded = _load(settings, log)
     if loaded.status == "absent":
         return None
-    resolved = manifest.resolve(loaded.text or "", objects.get)
+    resolved = complete(manifest.resolve(loaded.text or "", objects.get), objects.get)
     check(resolved, topics_of(settings))
     return resolved
 
@@ -116,8 +117,7 @@ def check(resolved: Resolved, topics: set[str]) -> Program:
     Raises:
         ConfigInvalid: With all its faults.
     """
-    parts = {"rules": resolved.rules, "aggregates": resolved.aggregates, "flows": resolved.flows}
-    return Program.compile(resolved.revision, parts, topics)
+    return Program.compile(resolved.revision, resolved.parts(), topics)
 
 
 class _Cache:

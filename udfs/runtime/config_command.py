@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from configs import objects
 from configs.cli import make_app
 from configs.manifest import Resolved
 from udfs.errors import Fault
@@ -26,7 +27,7 @@ def compile_(resolved: Resolved) -> Sequence[Fault]:
         and isinstance(flow.get("action"), dict)
         and isinstance(flow["action"].get("topic"), str)
     }
-    return validate(resolved, _TOPICS | named)[0]
+    return validate(resolved, objects.get, _TOPICS | named).faults
 
 
 app: Final = make_app(compile_)

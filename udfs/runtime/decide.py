@@ -6,6 +6,7 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from pyflink.common import Row, Types
@@ -18,9 +19,15 @@ from udfs.decisions.records import Record
 from udfs.decisions.shard import Shard
 from udfs.decisions.shard_settings import ShardSettings
 from udfs.runtime.context import subtask_of
+from udfs.runtime.loader import ProcessLoader
+from udfs.runtime.shelf import Owned, Shelf
 from udfs.runtime.shipped import refuse_stale_code
 from udfs.runtime.store import FlinkStore
 from udfs.runtime.switching import Switching
+from udfs.runtime.warehouse import Warehouse
+from udfs.scoring.engine import LITERT
+from udfs.scoring.quiet import import_tensorflow
+from udfs.sharding import shards_of_subtask
 
 CONFIG_STATE: Final = MapStateDescriptor("config", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
 """Broadcast state: what is committed and what is killed."""
@@ -52,6 +59,9 @@ class DecideFunction(KeyedBroadcastProcessFunction):
         job: Name of the job.
         manifest: `Resolved.dump()` of what the driver resolved.
         shipped: Digest of the driver's code.
+        local_dir: Folder for tables and models on this machine.
+        model_engine: What scores.
+        max_parallelism: Key groups of the job.
         clock_ms: Wall clock.
     """
 
@@ -63,6 +73,9 @@ class DecideFunction(KeyedBroadcastProcessFunction):
         job: str,
         manifest: bytes,
         shipped: str,
+        local_dir: str,
+        model_engine: str = LITERT,
+        max_parallelism: int = 128,
         clock_ms: Callable[[], int] | None = None,
     ) -> None:
         self._settings = settings
@@ -71,17 +84,26 @@ class DecideFunction(KeyedBroadcastProcessFunction):
         self._job = job
         self._manifest = manifest
         self._shipped = shipped
+        self._local_dir = local_dir
+        self._model_engine = model_engine
+        self._max_parallelism = max_parallelism
         self._clock_ms = clock_ms or wall_clock_ms
 
     def open(self, runtime_context: Any) -> None:
         """Compile what the driver shipped; nothing is asked of any server."""
         refuse_stale_code(self._shipped)
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
-        subtask, _ = subtask_of(runtime_context)
+        _import_engine(self._model_engine)
+        subtask, parallelism = subtask_of(runtime_context)
         topics = {"decisions", *self._action_topics}
+        shards = len(self._numbers)
+        mine = shards_of_subtask(subtask, parallelism, shards, self._max_parallelism)
+        owned = Owned(mine[0], mine[-1] + 1, shards) if mine else Owned(0, 0, shards)
+        folder = Path(self._local_dir) / self._job / str(subtask)
         self._switching = Switching(
-            Resolved.load(self._manifest), self._job, subtask, topics, self._settings.topics.acks
-        )
+            Resolved.load(self._manifest), self._job, subtask, topics, self._settings.topics.acks,
+            Warehouse(Shelf(folder, owned), self._model_engine, self._shipped), ProcessLoader(),
+        )  # fmt: skip
         self._restored = False
         self._store = FlinkStore(runtime_context)
         self._shards: dict[int, Shard] = {}
@@ -89,6 +111,10 @@ class DecideFunction(KeyedBroadcastProcessFunction):
         gc.set_threshold(*_GC_THRESHOLDS)
         gc.collect()
         gc.freeze()
+
+    def close(self) -> None:
+        """End what is being loaded, and give tables and models back."""
+        self._switching.close()
 
     def _shard(self, label: int, ctx: Any) -> Shard:
         """Give the shard at work, with the program in force."""
@@ -142,6 +168,14 @@ class DecideFunction(KeyedBroadcastProcessFunction):
         timer_ms = shard.next_timer(now_ms)
         if timer_ms is not None:
             ctx.timer_service().register_processing_time_timer(timer_ms)
+
+
+def _import_engine(name: str) -> None:
+    """Import what scores now: TensorFlow takes seconds, with the GIL in its hand."""
+    if name == LITERT:
+        import ai_edge_litert.interpreter  # noqa: F401, PLC0415 - see above
+    else:
+        import_tensorflow()
 
 
 def to_row(record: Record) -> Row:

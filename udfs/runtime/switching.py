@@ -1,12 +1,14 @@
 """Which program a worker runs: shipped, restored, prepared, committed; and what is killed.
 
-Pure: messages in, acknowledgements out. The operator gives it broadcast state as functions.
+Messages in, acknowledgements out. The operator gives it broadcast state as functions, and what
+loads tables and models as a `Loader`: READY is said when they are there, and until then the
+stream goes on with what it has.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -17,8 +19,10 @@ from configs.manifest import Resolved
 from udfs.decisions.killed import NOTHING_KILLED, Killed
 from udfs.decisions.program import Program
 from udfs.decisions.records import Record
-from udfs.errors import ConfigInvalid, Fault
+from udfs.errors import ConfigInvalid, Fault, LoadFailed, MillraceError
 from udfs.expressions import CodeCache
+from udfs.runtime.loader import Loader
+from udfs.runtime.warehouse import NOTHING, Needs, Warehouse
 
 COMMITTED: Final = "committed"
 KILLED: Final = "killed"
@@ -44,6 +48,7 @@ class _Prepared(msgspec.Struct):
     program: Program
     digest: str
     payload: bytes
+    needs: Needs
 
 
 class Switching:
@@ -55,32 +60,51 @@ class Switching:
         subtask: Index of this subtask.
         topics: Topics that actions may write.
         acks: Name of the topic for acknowledgements.
+        warehouse: Tables and models of this subtask.
+        loader: Brings them here.
 
     Raises:
         ConfigInvalid: The shipped manifest does not compile.
     """
 
     def __init__(
-        self, shipped: Resolved, job: str, subtask: int, topics: set[str], acks: str
+        self,
+        shipped: Resolved,
+        job: str,
+        subtask: int,
+        topics: set[str],
+        acks: str,
+        warehouse: Warehouse,
+        loader: Loader,
     ) -> None:
         self._job = job
         self._subtask = subtask
         self._topics = topics
         self._acks = acks
+        self._warehouse = warehouse
+        self._loader = loader
         self._prepared: _Prepared | None = None
+        self._loading: _Prepared | None = None
+        self._before = NOTHING
         self.kill = NOTHING_KILLED
         self.program = self._compile(shipped, None)
         self._digest = shipped.digest
+        self._needs = Needs.of(shipped)
 
     def recompile(self, payload: bytes) -> Program:
-        """Make a program of a manifest that a shard has kept."""
+        """Make a program of a manifest that a shard has kept, without tables and models."""
         return self._compile(Resolved.load(payload), None)
 
     def restore(self, get: Callable[[str], bytes | None]) -> None:
-        """Take what a checkpoint holds; it is newer than what the driver shipped.
+        """Take what a checkpoint holds, if it is newer than what the driver shipped, and load it.
+
+        Nothing flows yet: this waits until tables and models are there.
 
         Args:
             get: Reads broadcast state.
+
+        Raises:
+            LoadFailed: They cannot be had; nothing can be decided without them.
         """
         payload = get(COMMITTED)
         if payload is not None:
@@ -88,9 +112,26 @@ class Switching:
             if resolved.revision > self.program.revision:
                 self.program = self._compile(resolved, None)
                 self._digest = resolved.digest
+                self._needs = Needs.of(resolved)
+        result = self._loader.run(self._warehouse.task(self._needs, ())) if self._reads() else None
+        if result is not None and result.faults:
+            raise LoadFailed(
+                f"revision {self.program.revision} cannot run: "
+                + "; ".join(str(fault) for fault in result.faults)
+            )
+        self.program.resources = self._warehouse.open(self._needs)
         kill = get(KILLED)
         if kill is not None:
             self.kill = msgspec.json.decode(kill, type=Killed)
+
+    def _reads(self) -> bool:
+        """Whether anything is to be loaded, or may have been left behind."""
+        return self._needs != NOTHING or self._warehouse.left_over((self._needs,))
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._loader.stop()
+        self._warehouse.keep(())
 
     def take(self, line: str, put: Callable[[str, bytes], None], now_ms: int) -> list[Record]:
         """Take one message.
@@ -106,21 +147,21 @@ class Switching:
         message = msgspec.json.decode(line, type=Message)
         match message.type:
             case "prepare":
-                return [self._prepare(message, now_ms)]
+                return self._prepare(message, now_ms)
+            case "poll":
+                return self._poll(now_ms)
             case "commit":
                 self._commit(message, put)
             case "abort":
-                if self._prepared is not None and self._prepared.prepare_id == message.prepare_id:
-                    self._prepared = None
+                self._abort(message.prepare_id)
             case "kill":
                 self.kill = Killed(message.all, frozenset(message.flows), frozenset(message.rules))
                 put(KILLED, msgspec.json.encode(self.kill))
         return []
 
-    def _prepare(self, message: Message, now_ms: int) -> Record:
+    def _prepare(self, message: Message, now_ms: int) -> list[Record]:
         payload = base64.b64decode(message.payload)
-        faults: tuple[Fault, ...] = ()
-        self._prepared = None
+        self._drop()
         try:
             resolved = Resolved.load(payload)
             if (resolved.revision, resolved.digest) == (self.program.revision, self._digest):
@@ -130,20 +171,67 @@ class Switching:
             else:
                 cache = CodeCache.load(base64.b64decode(message.code)) if message.code else None
                 program = self._compile(resolved, cache)
-            self._prepared = _Prepared(message.prepare_id, program, resolved.digest, payload)
+            needs = Needs.of(resolved)
         except ConfigInvalid as error:
-            faults = tuple(error.faults)
+            return [self._ack(message.revision, message.prepare_id, error.faults, now_ms)]
+        found = _Prepared(message.prepare_id, program, resolved.digest, payload, needs)
+        missing = self._warehouse.missing(needs)
+        if missing == NOTHING:
+            return [self._ready(found, now_ms)]
+        self._loading = found
+        self._loader.start(self._warehouse.task(missing, (self._before, self._needs, needs)))
+        return []
+
+    def _poll(self, now_ms: int) -> list[Record]:
+        result = self._loader.poll()
+        found = self._loading
+        if result is None or found is None:
+            return []
+        self._loading = None
+        if result.faults:
+            return [self._ack(found.program.revision, found.prepare_id, result.faults, now_ms)]
+        _log.info("loaded", revision=found.program.revision, took_ms=result.took_ms)
+        return [self._ready(found, now_ms)]
+
+    def _ready(self, found: _Prepared, now_ms: int) -> Record:
+        faults: Sequence[Fault] = ()
+        try:
+            found.program.resources = self._warehouse.open(found.needs)
+            self._prepared = found
+        except MillraceError as error:
+            faults = [Fault("$", str(error), "the version before goes on")]
+        return self._ack(found.program.revision, found.prepare_id, faults, now_ms)
+
+    def _ack(self, revision: int, prepare_id: str, faults: Sequence[Fault], now_ms: int) -> Record:
         ack = AckRecord(
-            revision=message.revision,
+            revision=revision,
             status="NACK" if faults else "READY",
-            prepare_id=message.prepare_id,
+            prepare_id=prepare_id,
             subtask=self._subtask,
             who="worker",
-            reasons=faults,
+            reasons=tuple(faults),
             at=now_ms,
             job=self._job,
         )
         return Record(self._acks, self._job.encode(), ack.encode(), {})
+
+    def _abort(self, prepare_id: str) -> None:
+        under_way = self._loading or self._prepared
+        if under_way is not None and under_way.prepare_id == prepare_id:
+            self._drop()
+
+    def _drop(self) -> None:
+        """Forget what was prepared, or is being prepared, and what was loaded for it alone."""
+        if self._loading is not None or self._prepared is not None:
+            self._loading = self._prepared = None
+            self._loader.stop()
+            self._sweep()
+
+    def _sweep(self) -> None:
+        used = (self._before, self._needs)
+        self._warehouse.keep(used)
+        if self._warehouse.left_over(used):
+            self._loader.start(self._warehouse.task(NOTHING, used))
 
     def _commit(self, message: Message, put: Callable[[str, bytes], None]) -> None:
         prepared = self._prepared
@@ -155,17 +243,17 @@ class Switching:
                     revision=message.revision, runs=self.program.revision, subtask=self._subtask,
                 )  # fmt: skip
             return
+        if prepared.program is not self.program:
+            self._before, self._needs = self._needs, prepared.needs
         self.program = prepared.program
         self._digest = prepared.digest
         put(COMMITTED, prepared.payload)
+        self._sweep()
 
     def _compile(self, resolved: Resolved, cache: CodeCache | None) -> Program:
-        parts = {
-            "rules": resolved.rules,
-            "aggregates": resolved.aggregates,
-            "flows": resolved.flows,
-        }
-        return Program.compile(resolved.revision, parts, self._topics, cache, resolved.dump())
+        return Program.compile(
+            resolved.revision, resolved.parts(), self._topics, cache, resolved.dump()
+        )
 
 
 def _not_higher(revision: int, runs: int) -> Fault:

@@ -36,6 +36,9 @@ _READ_BYTES: Final = 1 << 20
 _RESTART_S: Final = 5.0
 _STOP_S: Final = 3.0
 
+_POLL: Final = '{"type":"poll"}'
+"""Asks workers that load in the background whether they are ready: they cannot speak unasked."""
+
 _STATE: Final = ValueStateDescriptor("rollout", Types.PICKLED_BYTE_ARRAY())
 
 _log = structlog.get_logger("millrace.watch")
@@ -68,6 +71,7 @@ class WatchFunction(KeyedProcessFunction):
         self._child: subprocess.Popen[bytes] | None = None
         self._rest = b""
         self._not_before_s = 0.0
+        self._preparing = False
 
     def open(self, runtime_context: Any) -> None:
         """Get ready; the process starts with the first tick, when state can be read."""
@@ -96,7 +100,11 @@ class WatchFunction(KeyedProcessFunction):
             elif line.type == "record":
                 yield Row(self._acks, bytes(line.value).decode())
             elif line.type in ("prepare", "commit", "abort", "kill"):
+                if line.type != "kill":
+                    self._preparing = line.type == "prepare"
                 yield Row(MESSAGES, raw.decode())
+        if self._preparing:
+            yield Row(MESSAGES, _POLL)
 
     def _lines(self) -> list[bytes]:
         """Give whole lines, without waiting for any."""

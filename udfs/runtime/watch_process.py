@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Sequence
 
 import msgspec
 
@@ -20,13 +19,14 @@ from configs.apollo_settings import ClientSettings
 from configs.client import ApolloClient
 from configs.kafka_acks import KafkaAcks
 from configs.lines import Lines
-from configs.manifest import Resolved
+from configs.manifest import Fetch, Resolved
 from configs.settings import DecideSettings
-from configs.watch import Watcher
+from configs.watch import Validated, Watcher
 from configs.watch_process import first_rollout, run, stderr_log
 from udfs.decisions.program import Program
 from udfs.errors import ConfigInvalid, Fault, MillraceError
 from udfs.expressions import CodeCache
+from udfs.runtime.pointers import complete
 from udfs.runtime.shipped import refuse_stale_code
 
 
@@ -48,27 +48,27 @@ class WatchTask(msgspec.Struct, frozen=True):
     state: bytes | None = None
 
 
-def validate(resolved: Resolved, topics: set[str]) -> tuple[Sequence[Fault], bytes]:
-    """Compile a manifest.
+def validate(resolved: Resolved, fetch: Fetch, topics: set[str]) -> Validated:
+    """Complete a manifest's pointers and compile it.
 
     Args:
         resolved: The manifest.
+        fetch: Reads what pointers point to.
         topics: Topics that actions may write.
 
     Returns:
-        Its faults, and the compiled expressions to ship with it.
+        Its faults; or the compiled expressions to ship with it, and the completed manifest.
     """
     if resolved.activate_at is not None:
-        return [
-            Fault("activate_at", "is not supported by this version", "leave it out or null")
-        ], b""
+        fault = Fault("activate_at", "is not supported by this version", "leave it out or null")
+        return Validated([fault], b"", resolved)
     cache = CodeCache()
-    parts = {"rules": resolved.rules, "aggregates": resolved.aggregates, "flows": resolved.flows}
     try:
-        Program.compile(resolved.revision, parts, topics, cache)
+        completed = complete(resolved, fetch)
+        Program.compile(completed.revision, completed.parts(), topics, cache)
     except ConfigInvalid as error:
-        return error.faults, b""
-    return (), cache.dump()
+        return Validated(error.faults, b"", resolved)
+    return Validated((), cache.dump(), completed)
 
 
 def main() -> None:
@@ -91,7 +91,7 @@ def main() -> None:
     watcher = Watcher(
         rollout,
         fetch=objects.get,
-        validate=lambda resolved: validate(resolved, topics),
+        validate=lambda resolved, fetch: validate(resolved, fetch, topics),
         acks=KafkaAcks(settings.bootstrap_servers, settings.acks_topic, settings.job_name),
         lines=Lines(sys.stdout.buffer, settings.job_name),
         now_ms=lambda: time.time_ns() // 1_000_000,

@@ -6,7 +6,7 @@ import functools
 import itertools
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import hypothesis.strategies as st
@@ -141,6 +141,7 @@ def run(
     cuts: Sequence[int],
     settings: ShardSettings,
     restarts: frozenset[int] = frozenset(),
+    make: Callable[[], Program] | None = None,
 ) -> tuple[dict[tuple[str, bytes | None], list[Record]], MemoryStore]:
     """Run a log through one shard.
 
@@ -149,12 +150,14 @@ def run(
         cuts: Where batches end.
         settings: Of the core.
         restarts: Numbers of batches after which the shard is made anew from its store.
+        make: Gives the program, anew after each restart.
 
     Returns:
         Records by topic and key without those of `control`, and the state left behind.
     """
     store = MemoryStore()
-    shard = Shard(0, store, settings, program(), 0)
+    make = make or program
+    shard = Shard(0, store, settings, make(), 0)
     found: dict[tuple[str, bytes | None], list[Record]] = defaultdict(list)
     edges = [0, *sorted(set(cuts) & set(range(1, len(log)))), len(log)]
     for number, (start, end) in enumerate(itertools.pairwise(edges)):
@@ -167,7 +170,7 @@ def run(
             if one.topic != settings.topics.control:
                 found[one.topic, one.key].append(one)
         if number in restarts:
-            shard = Shard(0, store, settings, program(), 0)
+            shard = Shard(0, store, settings, make(), 0)
     shard.flush()
     return dict(found), store
 

@@ -92,7 +92,7 @@ class Harness:
         settings = ShardSettings(out_of_orderness_ms=2_000, idle_advance_ms=1_000)
         self.function = DecideFunction(
             settings, LABELS, [], "job", Resolved.of(revision, **PARTS).dump(), digest,
-            lambda: self.now,
+            "/nowhere", clock_ms=lambda: self.now,
         )  # fmt: skip
         self.function.open(self.keyed)
 

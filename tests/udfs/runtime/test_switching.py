@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from configs import objects
 from configs.manifest import Resolved
 from tests.udfs.decisions.logs import PARTS
 from udfs.errors import ConfigInvalid
 from udfs.expressions import CodeCache
+from udfs.runtime.loader import ProcessLoader
+from udfs.runtime.shelf import Owned, Shelf
+from udfs.runtime.shipped import DIGEST
 from udfs.runtime.switching import COMMITTED, KILLED, Switching
+from udfs.runtime.warehouse import Warehouse
 from udfs.runtime.watch_process import validate
 
 
@@ -21,7 +27,11 @@ class Worker:
 
     def __init__(self, shipped: Resolved, state: dict[str, bytes] | None = None) -> None:
         self.state: dict[str, bytes] = state or {}
-        self.switching = Switching(shipped, "job", 3, {"decisions"}, "acks")
+        shelf = Shelf(Path("/nowhere"), Owned(0, 1, 1))
+        warehouse = Warehouse(shelf, "litert", DIGEST)
+        self.switching = Switching(
+            shipped, "job", 3, {"decisions"}, "acks", warehouse, ProcessLoader()
+        )
         self.switching.restore(self.state.get)
 
     def hear(self, **message: Any) -> list[dict[str, Any]]:
@@ -134,8 +144,9 @@ def test_the_kill_switch() -> None:
 
 def test_shipped_code_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the watcher's code a worker compiles no expression itself."""
-    faults, code = validate(TWO, {"decisions"})
-    assert not faults
+    found = validate(TWO, objects.get, {"decisions"})
+    assert not found.faults
+    code = found.code
     assert len(CodeCache.load(code)) > 0
 
     def refuse(*_: object) -> None:
@@ -148,7 +159,7 @@ def test_shipped_code_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_validation_names_every_place() -> None:
     """All faults of rules, aggregates and flows at once."""
-    faults, code = validate(
+    found = validate(
         Resolved.of(
             3,
             rules=BAD.rules,
@@ -158,10 +169,11 @@ def test_validation_names_every_place() -> None:
                  "action": {"topic": "elsewhere", "payload": {"x": "nope("}}},
             ],
         ),
+        objects.get,
         {"decisions"},
     )  # fmt: skip
-    assert code == b""
-    places = [fault.where for fault in faults]
+    assert found.code == b""
+    places = [fault.where for fault in found.faults]
     for expected in (
         "rules[0].pattern[0].where", "aggregates[0].function", "flows[0].trigger.rule",
         "flows[0].features[0]", "flows[0].action.topic", "flows[0].action.payload.x",
@@ -171,11 +183,11 @@ def test_validation_names_every_place() -> None:
 
 def test_an_activation_time_is_refused() -> None:
     """Rather than ignored."""
-    faults, _ = validate(Resolved.of(3, 5, **PARTS), {"decisions"})
+    faults = validate(Resolved.of(3, 5, **PARTS), objects.get, {"decisions"}).faults
     assert [fault.where for fault in faults] == ["activate_at"]
 
 
 def test_a_shipped_manifest_that_does_not_compile() -> None:
     """Ends the worker with all the faults; the driver has refused it before."""
     with pytest.raises(ConfigInvalid, match="rules"):
-        Switching(BAD, "job", 0, {"decisions"}, "acks")
+        Worker(BAD)

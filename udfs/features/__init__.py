@@ -1,0 +1,1 @@
+"""Features by name: where each comes from, and its value for a subject."""

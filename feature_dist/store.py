@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -56,8 +57,8 @@ class DirectoryStore:
     def put(self, path: Path, sha256: str) -> None:
         """See `FileStore`."""
         final = self._path(sha256)
-        if final.is_file() and final.stat().st_size == path.stat().st_size:
-            return
+        if final.is_file() and sha256_of(final) == sha256:
+            return  # a damaged one is written anew
         partial = final.with_name(f"{final.name}.{os.getpid()}.part")
         try:
             final.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +68,7 @@ class DirectoryStore:
                 os.fsync(target.fileno())
             partial.replace(final)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            _forget(partial)
             raise TableUnavailable(f"{final} cannot be written: {error}") from error
 
     def fetch(self, sha256: str, size: int, to: Path) -> None:
@@ -81,10 +82,10 @@ class DirectoryStore:
                 os.fsync(target.fileno())
             partial.replace(to)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            _forget(partial)
             raise TableUnavailable(f"{self.uri(sha256)} to {to}: {error}") from error
         except TableInvalid:
-            partial.unlink(missing_ok=True)
+            _forget(partial)
             raise
 
     def uri(self, sha256: str) -> str:
@@ -93,6 +94,11 @@ class DirectoryStore:
 
     def _path(self, sha256: str) -> Path:
         return self._root / sha256[:2] / sha256
+
+
+def _forget(partial: Path) -> None:
+    with contextlib.suppress(OSError):  # what is wrong with its folder was told already
+        partial.unlink(missing_ok=True)
 
 
 def _copy(

@@ -10,6 +10,9 @@ Exceptions::
     ├── SettingsInvalid      a process setting that cannot work
     ├── TableInvalid         a feature table, or a value of one, that is not what it says
     ├── TableUnavailable     a feature table that cannot be read or written now
+    ├── ModelInvalid         a model, or a file of one, that is not what it says
+    ├── ModelUnavailable     a model that cannot be read or written now
+    ├── LoadFailed           tables or models of the manifest in force that cannot be had
     ├── StateIncompatible    a state blob of a version that this code cannot read
     ├── StaleCode            a worker that runs other code than the driver shipped
     └── StackError           a part of the local stack that did not come up or down
@@ -88,6 +91,18 @@ class TableInvalid(MillraceError):
 
 class TableUnavailable(MillraceError):
     """A feature table that cannot be read or written now; trying again may help."""
+
+
+class ModelInvalid(MillraceError):
+    """A model, a file or an answer of one, that is not what it says."""
+
+
+class ModelUnavailable(MillraceError):
+    """A model that cannot be read or written now; trying again may help."""
+
+
+class LoadFailed(MillraceError):
+    """Tables or models of the manifest in force that a worker cannot have; it starts again."""
 
 
 class StateIncompatible(MillraceError):

@@ -222,6 +222,27 @@ def test_a_damaged_file_is_refused(
     assert not list((tmp_path / "cache").rglob(f"{name}*"))
 
 
+def test_publishing_again_repairs_a_damaged_file(tmp_path: Path) -> None:
+    """The store is not trusted to hold what it held."""
+    release = Release(tmp_path, people(100))
+    stored = release.stored()
+    whole = stored.read_bytes()
+    flip(stored)
+    (tmp_path / "again").write_bytes(whole)
+    release.store.put(tmp_path / "again", stored.name)
+    assert stored.read_bytes() == whole
+
+
+def test_a_store_that_is_no_directory(tmp_path: Path) -> None:
+    """Is told, in writing and in reading."""
+    (tmp_path / "file").write_bytes(b"x")
+    store = DirectoryStore((tmp_path / "file").as_uri())
+    with pytest.raises(TableUnavailable, match="cannot be written"):
+        store.put(tmp_path / "file", "0" * 64)
+    with pytest.raises(TableUnavailable, match="Not a directory"):
+        store.fetch("0" * 64, 1, tmp_path / "to")
+
+
 def test_files_of_another_table_are_refused(tmp_path: Path) -> None:
     """Whole, and with the right hash: rows and probes tell."""
     (tmp_path / "one").mkdir()

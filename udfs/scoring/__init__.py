@@ -1,0 +1,1 @@
+"""Models on a worker: what they read, how they are fetched, checked and run."""

@@ -7,7 +7,7 @@ import json
 import threading
 import zlib
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,16 @@ import msgspec
 import numpy as np
 import xxhash
 
-from configs import manifest, objects
+from configs import objects
 from configs.compare_and_set import Updated, update
 from configs.manifest import Ref
 from configs.watch import MANIFEST
-from feature_dist.pointer import TablePointer
+from feature_dist import manifest as tables
+from feature_dist.manifest import TableManifest
+from feature_dist.pointer import Blob, TablePointer
 from feature_dist.pointer import read_pointers as read_tables
+from feature_dist.publish.release import publish
+from feature_dist.publish.rows import read_rows
 from feature_dist.spec import read_spec
 from feature_dist.store import DirectoryStore
 from tests.e2e.running import PARTITIONS, Running, await_until
@@ -39,8 +43,9 @@ from udfs.runtime.config_command import compile_
 from udfs.runtime.publishing import Target, publish_table, publish_version
 from udfs.runtime.shelf import Owned, Shelf
 from udfs.scoring import artifact
-from udfs.scoring.pointer import ModelPointer
+from udfs.scoring.pointer import Artifact, ModelPointer
 from udfs.scoring.pointer import read_pointers as read_models
+from udfs.scoring.publish import publish_model
 
 START_MS = 1_750_000_000_000
 STEP_MS = 10
@@ -79,6 +84,8 @@ class Scoring:
         self.rows: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
         self.revisions: dict[int, tuple[dict[str, int], dict[str, int]]] = {}
         self._saved: dict[int, Any] = {}
+        self.left_out: set[str] = set()
+        self.base: dict[str, Any] = {}
         self.sent: list[dict[str, Any]] = []
         self._offsets = [0] * PARTITIONS
 
@@ -90,6 +97,7 @@ class Scoring:
         self.publish_items(1)
         self.publish_model(1)
         self.publish_flows([OFFER])
+        self.base = self.current()
         self.job.start()
 
     def publish_users(self, seed: int, users: Sequence[str] = ()) -> int:
@@ -107,6 +115,53 @@ class Scoring:
         made, done = publish_table(self.target, read_spec(spec), source, work)
         self.rows[made.table, made.release] = read_parquet(source, spec)
         return self.note(done)
+
+    def release(self, seed: int, users: Sequence[str] = ()) -> TablePointer:
+        """Store a release of the users that nothing points to yet."""
+        source = write_parquet(self.folder / "s.parquet", "user",
+                               user_rows(users or self.users, seed))  # fmt: skip
+        work = self.folder / "work"
+        work.mkdir(exist_ok=True)
+        spec = read_spec(USER_SPEC)
+        number = 1 + max(release for table, release in self.rows if table == "user")
+        made = publish(spec, read_rows(spec, source, 1), DirectoryStore(self.root), work, number, 1)
+        self.rows["user", number] = read_parquet(source, USER_SPEC)
+        return self.point_to_table(made)
+
+    def point_to_table(self, made: TableManifest) -> TablePointer:
+        """Store a manifest; give its pointer."""
+        ref = objects.ObjectStore(self.root).put(tables.encode_manifest(made))
+        return TablePointer(made.table, made.release, Blob(ref.uri, ref.sha256, ref.bytes))
+
+    def table_manifest(self, pointer: TablePointer) -> TableManifest:
+        """Read the manifest of a release."""
+        blob = pointer.manifest
+        return tables.decode_manifest(objects.get(Ref(blob.uri, blob.sha256, blob.bytes)))
+
+    def version(self, source: Path) -> artifact.ModelManifest:
+        """Store a version of the model that nothing points to yet."""
+        number = 1 + max(models["ctr"] for _, models in self.revisions.values() if models)
+        work = self.folder / f"version-{source.name}"
+        return publish_model(source, DirectoryStore(self.root), number, 1, work)
+
+    def point_to_model(self, made: artifact.ModelManifest) -> ModelPointer:
+        """Store a manifest; give its pointer."""
+        ref = objects.ObjectStore(self.root).put(artifact.encode_manifest(made))
+        return ModelPointer(made.model, made.version, Artifact(ref.uri, ref.sha256, ref.bytes))
+
+    def stored(self, sha256: str) -> Path:
+        """Where a blob lies."""
+        return self.folder / "objects" / sha256[:2] / sha256
+
+    def push_pointer(self, pointer: TablePointer | ModelPointer) -> int:
+        """Publish what runs, with this pointer in place of the one of its name."""
+        value = dict(self.base)
+        plain = msgspec.to_builtins(pointer)
+        part, key = (
+            ("features", "table") if isinstance(pointer, TablePointer) else ("models", "model")
+        )
+        value[part] = [each for each in value[part] if each[key] != plain[key]] + [plain]
+        return self.push(value)
 
     def publish_model(self, seed: int, source: Path | None = None) -> int:
         """Publish a version of the model; give the revision."""
@@ -127,12 +182,14 @@ class Scoring:
     def note(self, done: Updated) -> int:
         """Keep what a revision points to."""
         value = json.loads(done.text)
-        self.revisions[value["revision"]] = (
+        self.revisions[value["revision"]] = self._points(value)
+        return int(value["revision"])
+
+    def _points(self, value: dict[str, Any]) -> tuple[dict[str, int], dict[str, int]]:
+        return (
             {each["table"]: each["release"] for each in value.get("features", [])},
             {each["model"]: each["version"] for each in value.get("models", [])},
         )
-        revision: int = value["revision"]
-        return revision
 
     def current(self) -> dict[str, Any]:
         """Give the manifest that is published."""
@@ -145,11 +202,13 @@ class Scoring:
         """Publish a manifest as it is, as the next revision."""
         value["revision"] = self.current()["revision"] + 1
         self.job.publish(json.dumps(value))
+        self.revisions[value["revision"]] = self._points(value)
         return int(value["revision"])
 
     def committed(self, revision: int, timeout_s: float = 120.0) -> None:
-        """Wait until a revision runs."""
+        """Wait until a revision runs; further ones are built on it."""
         self.job.await_ack(timeout_s, status="COMMITTED", revision=revision)
+        self.base = self.current()
 
     def refused(self, revision: int) -> str:
         """Wait until a revision is refused by a worker or the watcher; give the reasons."""
@@ -193,6 +252,7 @@ class Scoring:
         ids = [decision["trigger"]["event_ids"][0] for decision in decisions]
         assert len(ids) == len(set(ids)), "doubled"
         assert set(ids) == set(views), f"lost {set(views) - set(ids)}"
+        decisions = [d for d in decisions if d["trigger"]["event_ids"][0] not in self.left_out]
         counts = dict(self._views())
         by_model: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for decision in decisions:
@@ -298,8 +358,12 @@ class Scoring:
         for release in self.job.publisher.active(MANIFEST, 100):
             value = json.loads(release.text or "{}")
             if value.get("revision") in revisions:
-                found |= {f"tables/{shelf.table(p).name}" for p in read_tables(value["features"])}
-                found |= {f"models/{shelf.model(p).name}" for p in read_models(value["models"])}
+                found |= {
+                    f"tables/{shelf.table(p).name}" for p in read_tables(value.get("features", []))
+                }
+                found |= {
+                    f"models/{shelf.model(p).name}" for p in read_models(value.get("models", []))
+                }
         return found
 
 
@@ -335,13 +399,3 @@ class Sending:
         if self._failed is not None:
             raise self._failed
         return len(self._scoring.sent)
-
-
-def reblob(scoring: Scoring, change: Callable[[dict[str, Any]], None], blob: bytes) -> Ref:
-    """Change a JSON blob and store it anew."""
-    value = json.loads(blob)
-    change(value)
-    return objects.ObjectStore(scoring.root).put(msgspec.json.encode(value))
-
-
-__all__ = ["EVERY", "OFFER", "Scoring", "Sending", "manifest", "reblob"]

@@ -55,11 +55,17 @@ def _completed(
             cure = "put it there before the pointer is published"
             faults.append(Fault(where, f"absent blob: {error}", cure))
         except ConfigInvalid as error:
-            faults += [Fault(f"{where} {each.where}", each.problem, each.cure)
-                       for each in error.faults]  # fmt: skip
+            faults += [_placed(each, where) for each in error.faults]
         except ModelInvalid as error:
             faults.append(Fault(where, str(error), "publish the model again"))
     return found
+
+
+def _placed(fault: Fault, where: str) -> Fault:
+    """Say whose fault it is, where that is not said."""
+    if fault.where.startswith(where):
+        return fault
+    return Fault(f"{where} {fault.where}", fault.problem, fault.cure)
 
 
 def _one(

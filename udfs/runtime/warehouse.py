@@ -126,4 +126,4 @@ class Warehouse:
     def _model(self, pointer: ModelPointer) -> Model:
         folder = self._shelf.model(pointer)
         manifest = artifact.decode_manifest((folder / MANIFEST).read_bytes())
-        return load(folder, manifest, self._engine)
+        return load(folder, manifest, self._engine, tried=True)

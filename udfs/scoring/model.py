@@ -63,6 +63,9 @@ class Model:
         """
         scores = self.engine.run(self.inputs.tensors(rows))
         if self._alone:
+            if len(rows) == 1:  # most batches have one: nothing needs to be gathered
+                alone: float = scores.item()
+                return [alone if math.isfinite(alone) else None]
             numbers: list[float] = scores.ravel().tolist()
             # One sum shows whether all are finite; which of them is not is asked seldom.
             if math.isfinite(sum(numbers)):
@@ -76,7 +79,9 @@ class Model:
         self.engine.close()
 
 
-def load(directory: Path, manifest: ModelManifest, engine: str = LITERT) -> Model:
+def load(
+    directory: Path, manifest: ModelManifest, engine: str = LITERT, *, tried: bool = False
+) -> Model:
     """Load a model, warm it and compare it with its golden rows.
 
     The files are verified once more before anything reads them: they may lie here since long.
@@ -85,6 +90,8 @@ def load(directory: Path, manifest: ModelManifest, engine: str = LITERT) -> Mode
         directory: Where `udfs.scoring.artifact.fetch` put the files.
         manifest: Of the model.
         engine: One of `udfs.scoring.engine.ENGINES`.
+        tried: Another process of this machine has just loaded the same files in the same engine:
+            nothing is compared again, so that a worker is held up for milliseconds only.
 
     Raises:
         ModelInvalid: A file is not what the manifest says; the engine is not in the artifact,
@@ -97,19 +104,17 @@ def load(directory: Path, manifest: ModelManifest, engine: str = LITERT) -> Mode
             f"{engine!r}; choose one of those"
             + (", or publish it again" if engine in ENGINES else "")
         )
-    check_files(manifest, directory)
     inputs = read_inputs(manifest.inputs)
+    if tried:
+        return Model(manifest.model, manifest.version, inputs, _engine(engine, directory, inputs))
+    check_files(manifest, directory)
     features, golden = (_read(directory / name) for name in (FEATURES_FILE, GOLDEN_FILE))
     if _json(features) != inputs.plain():
         raise ModelInvalid(
             f"{manifest.label}: {FEATURES_FILE} is not what its manifest says; publish it again"
         )
     rows = decode_golden(golden, manifest.label)
-    running: Engine
-    if engine == LITERT:
-        running = LiteRtEngine(directory / LITERT_FILE, inputs.ports)
-    else:
-        running = SavedModelEngine(directory / SAVED_MODEL_DIRECTORY, inputs.ports)
+    running = _engine(engine, directory, inputs)
     try:
         if running.outputs != manifest.outputs:
             raise ModelInvalid(
@@ -121,6 +126,12 @@ def load(directory: Path, manifest: ModelManifest, engine: str = LITERT) -> Mode
         running.close()
         raise
     return Model(manifest.model, manifest.version, inputs, running)
+
+
+def _engine(name: str, directory: Path, inputs: Inputs) -> Engine:
+    if name == LITERT:
+        return LiteRtEngine(directory / LITERT_FILE, inputs.ports)
+    return SavedModelEngine(directory / SAVED_MODEL_DIRECTORY, inputs.ports)
 
 
 def _read(path: Path) -> bytes:

@@ -198,3 +198,15 @@ def test_the_tolerance(found: float, wanted: float, *, close: bool) -> None:
     else:
         with pytest.raises(ModelInvalid, match="golden row 0"):
             check()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_was_tried_before_is_opened_without_a_second_look(
+    published: Published, directory: Path, engine: str
+) -> None:
+    """Neither hashes nor golden rows are read: somebody else has just done it."""
+    (directory / "golden.json").unlink()
+    model = load(directory, published.manifest, engine, tried=True)
+    (score,) = model.score(rows(1))
+    assert isinstance(score, float)
+    model.close()

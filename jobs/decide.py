@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pyflink.common import Configuration, Row, Types
+from pyflink.common import Configuration, Types
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.table import DataTypes, Schema, StreamTableEnvironment
 
@@ -21,7 +21,8 @@ from udfs.runtime.bootstrap import resolve_at_start
 from udfs.runtime.decide import CONFIG_STATE, RECORD_TYPE, DecideFunction
 from udfs.runtime.keyed import keyed_by_first
 from udfs.runtime.shipped import DIGEST
-from udfs.runtime.watch import MESSAGES, TICKS_PER_SECOND, WATCH_TYPE, WatchFunction
+from udfs.runtime.switching import MESSAGES
+from udfs.runtime.watch import TICKS_PER_SECOND, WATCH_TYPE, WatchFunction
 from udfs.sharding import shard_labels
 
 _HEX = "'0123456789abcdef'"
@@ -54,13 +55,6 @@ def main(arguments: list[str]) -> None:
     tables.get_config().set("table.exec.uid.generation", "ALWAYS")
 
     watch = watcher(tables, settings, manifest)
-    # One subtask throughout: a commit must not overtake its prepare.
-    messages = (
-        watch.filter(lambda row: row[0] == MESSAGES)
-        .set_parallelism(1)
-        .map(lambda row: row[1], Types.STRING())
-        .set_parallelism(1)
-    )
     decide = DecideFunction(
         shard_settings(settings),
         shard_labels(settings.shards, settings.max_parallelism),
@@ -74,7 +68,7 @@ def main(arguments: list[str]) -> None:
     )
     records = (
         keyed_by_first(batches(tables, settings), Types.INT(), BATCH_TYPE)
-        .connect(messages.broadcast(CONFIG_STATE))
+        .connect(watch.broadcast(CONFIG_STATE))
         .process(decide, RECORD_TYPE)
         .uid("decide")
         .name("decide")
@@ -123,7 +117,12 @@ def shard_settings(settings: DecideSettings) -> ShardSettings:
 def watcher(
     tables: StreamTableEnvironment, settings: DecideSettings, manifest: bytes
 ) -> DataStream:
-    """Give Row(topic, line) of the one watcher of the job; see `udfs.runtime.watch`."""
+    """Give Row(topic, line) of the one watcher of the job; see `udfs.runtime.watch`.
+
+    No Python operator may be chained to it: pemja gives each of them a thread state of its own,
+    and a library in C++ that is imported under any but the thread's first one waits for the
+    interpreter lock that its own thread holds.
+    """
     tables.execute_sql(
         f"""
         CREATE TEMPORARY TABLE ticks (tick INT) WITH (
@@ -213,15 +212,14 @@ def write(
         .column("headers", DataTypes.MAP(DataTypes.STRING(), DataTypes.BYTES()))
         .build()
     )
-    job = settings.job_name.encode()
-    told = (
-        watch.filter(lambda row: row[0] != MESSAGES)
-        .set_parallelism(1)
-        .map(lambda row: Row(row[0], job, row[1].encode(), {}), RECORD_TYPE)
-        .set_parallelism(1)
+    line = (
+        Schema.new_builder()
+        .column("topic", DataTypes.STRING())
+        .column("line", DataTypes.STRING())
+        .build()
     )
     tables.create_temporary_view("records", tables.from_data_stream(records, schema))
-    tables.create_temporary_view("told", tables.from_data_stream(told, schema))
+    tables.create_temporary_view("lines", tables.from_data_stream(watch, line))
     names = settings.topics()
     quick = [names.pop("acks"), names.pop("alerts")]
     exact = sorted({*names.values(), *settings.action_topics})
@@ -234,7 +232,8 @@ def write(
     )
     statements.add_insert_sql(
         f"INSERT INTO quick_sink SELECT * FROM records WHERE topic IN ({listed}) "
-        "UNION ALL SELECT * FROM told"
+        f"UNION ALL SELECT topic, ENCODE('{settings.job_name}', 'UTF-8'), ENCODE(line, 'UTF-8'), "
+        f"CAST(NULL AS MAP<STRING, BYTES>) FROM lines WHERE topic <> '{MESSAGES}'"
     )
     statements.attach_as_datastream()
 

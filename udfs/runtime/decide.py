@@ -23,7 +23,7 @@ from udfs.runtime.loader import ProcessLoader
 from udfs.runtime.shelf import Owned, Shelf
 from udfs.runtime.shipped import refuse_stale_code
 from udfs.runtime.store import FlinkStore
-from udfs.runtime.switching import Switching
+from udfs.runtime.switching import MESSAGES, Switching
 from udfs.runtime.warehouse import Warehouse
 from udfs.scoring.engine import LITERT
 from udfs.scoring.quiet import import_tensorflow
@@ -155,13 +155,15 @@ class DecideFunction(KeyedBroadcastProcessFunction):
         for record in records:
             yield to_row(record)
 
-    def process_broadcast_element(self, value: str, ctx: Any) -> Iterator[Row]:
-        """Take a message of the watcher."""
+    def process_broadcast_element(self, value: Any, ctx: Any) -> Iterator[Row]:
+        """Take a line of the watcher, Row(topic, line), if it is a message and no record."""
+        if value[0] != MESSAGES:
+            return
         state = ctx.get_broadcast_state(CONFIG_STATE)
         if not self._restored:
             self._restored = True
             self._switching.restore(state.get)
-        for record in self._switching.take(value, state.put, self._clock_ms()):
+        for record in self._switching.take(value[1], state.put, self._clock_ms()):
             yield to_row(record)
 
     def _set_timer(self, shard: Shard, ctx: Any, now_ms: int) -> None:

@@ -24,6 +24,9 @@ from udfs.expressions import CodeCache
 from udfs.runtime.loader import Loader
 from udfs.runtime.warehouse import NOTHING, Needs, Warehouse
 
+MESSAGES: Final = ""
+"""Topic of the watcher's lines that are for the workers; all others are records for Kafka."""
+
 COMMITTED: Final = "committed"
 KILLED: Final = "killed"
 

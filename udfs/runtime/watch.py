@@ -22,13 +22,11 @@ from pyflink.datastream.state import ValueStateDescriptor
 
 import udfs.runtime.decide  # noqa: F401 - see shipped.py
 from udfs.runtime.shipped import code_root, refuse_stale_code
+from udfs.runtime.switching import MESSAGES
 from udfs.runtime.watch_process import WatchTask
 
 TICKS_PER_SECOND: Final = 10
 """A message waits for the next tick; an empty tick costs some ten microseconds."""
-
-MESSAGES: Final = ""
-"""Topic of the rows that go to the workers and not to Kafka."""
 
 WATCH_TYPE: Final = Types.ROW_NAMED(["topic", "line"], [Types.STRING(), Types.STRING()])
 

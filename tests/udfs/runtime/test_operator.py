@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from pyflink.common import Row
 
 from configs.manifest import Resolved
 from tests.udfs.decisions.logs import PARTS, START_MS, record
@@ -14,6 +15,7 @@ from udfs.decisions.shard_settings import ShardSettings
 from udfs.errors import StaleCode
 from udfs.runtime import shipped
 from udfs.runtime.decide import CONFIG_STATE, DecideFunction
+from udfs.runtime.switching import MESSAGES
 from udfs.sharding import shard_labels
 
 LABELS = shard_labels(32, 128)
@@ -137,7 +139,8 @@ class Harness:
 
     def tell(self, **message: Any) -> list[Any]:
         """Give a message of the watcher."""
-        return list(self.function.process_broadcast_element(json.dumps(message), self))
+        row = Row(MESSAGES, json.dumps(message))
+        return list(self.function.process_broadcast_element(row, self))
 
 
 def topics(rows: list[Any]) -> list[str]:

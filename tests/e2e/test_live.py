@@ -166,3 +166,13 @@ def test_bad_input_is_told_and_the_batch_goes_on(job: Running) -> None:
     (late,) = job.read("late")
     assert late.headers["reason"] == b"late"
     assert late.headers["offset"] == str(start + 3).encode()
+
+
+def test_python_operators_have_threads_of_their_own(job: Running) -> None:
+    """Two in one chain could hang at the start: see the watcher in jobs/decide.py."""
+    names = [vertex["name"] for vertex in job.rest()["vertices"]]
+    python = ("watch", "decide", "_stream_key_by_map_operator", "Map", "Filter", "Process")
+    for name in names:
+        parts = [part.strip(" ,()") for part in name.split("->")]
+        assert sum(part in python for part in parts) <= 1, name
+    assert sum("watch" in name for name in names) == 1

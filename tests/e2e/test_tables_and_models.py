@@ -17,14 +17,17 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize(
-    ("events", "per_second", "switches", "parallelism", "mode"),
+    ("events", "per_second", "switches", "parallelism", "given"),
     [
-        pytest.param(10_000, 1_000, 1, 2, "thread", id="short"),
-        pytest.param(100_000, 2_500, 2, 2, "thread", id="long", marks=pytest.mark.slow),
-        pytest.param(100_000, 2_500, 2, 1, "thread", id="long-1", marks=pytest.mark.slow),
-        pytest.param(10_000, 500, 1, 1, "process", id="process", marks=pytest.mark.slow),
+        pytest.param(10_000, 1_000, 1, 2, {}, id="short"),
+        pytest.param(100_000, 2_500, 2, 2, {}, id="long", marks=pytest.mark.slow),
+        pytest.param(100_000, 2_500, 2, 1, {}, id="long-1", marks=pytest.mark.slow),
+        pytest.param(10_000, 500, 1, 1, {"execution_mode": "process"}, id="process",
+                     marks=pytest.mark.slow),
+        pytest.param(10_000, 500, 1, 1, {"model_engine": "savedmodel"}, id="savedmodel",
+                     marks=pytest.mark.slow),
     ],
-)
+)  # fmt: skip
 def test_switches_in_mid_stream(
     stack: Stack,
     tmp_path: Path,
@@ -32,13 +35,13 @@ def test_switches_in_mid_stream(
     per_second: int,
     switches: int,
     parallelism: int,
-    mode: str,
+    given: dict[str, str],
 ) -> None:
     """Features are those of the release's Parquet, scores those of the version's SavedModel."""
     users = [f"u{n}" for n in range(3_000)]
     with Running(
         stack, "tables", delivery="exactly-once", checkpoint_interval="2s", idle_advance="off",
-        parallelism=parallelism, execution_mode=mode,
+        parallelism=parallelism, **given,
     ) as job:  # fmt: skip
         scoring = Scoring(job, tmp_path, users)
         models = [make_model(tmp_path / f"model-{2 + n}", 2 + n) for n in range(switches)]

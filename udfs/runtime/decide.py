@@ -123,6 +123,7 @@ class DecideFunction(KeyedBroadcastProcessFunction):
             # the driver did.
             self._restored = True
             self._switching.restore(ctx.get_broadcast_state(CONFIG_STATE).get)
+        self._switching.look_after()
         program = self._switching.program
         shard = self._shards.get(label)
         if shard is None:

@@ -89,6 +89,7 @@ class Switching:
         self._prepared: _Prepared | None = None
         self._loading: _Prepared | None = None
         self._before = NOTHING
+        self._sweeping = False
         self.kill = NOTHING_KILLED
         self.program = self._compile(shipped, None)
         self._digest = shipped.digest
@@ -235,6 +236,12 @@ class Switching:
         self._warehouse.keep(used)
         if self._warehouse.left_over(used):
             self._loader.start(self._warehouse.task(NOTHING, used))
+            self._sweeping = True
+
+    def look_after(self) -> None:
+        """Take note of the end of a process that removes what nobody needs."""
+        if self._sweeping and (self._loading is not None or self._loader.poll() is not None):
+            self._sweeping = False
 
     def _commit(self, message: Message, put: Callable[[str, bytes], None]) -> None:
         prepared = self._prepared

@@ -20,6 +20,7 @@ from udfs.decisions.shard import Shard
 from udfs.decisions.shard_settings import ShardSettings
 from udfs.runtime.context import subtask_of
 from udfs.runtime.loader import ProcessLoader
+from udfs.runtime.logs import write_logs
 from udfs.runtime.shelf import Owned, Shelf
 from udfs.runtime.shipped import refuse_stale_code
 from udfs.runtime.store import FlinkStore
@@ -92,6 +93,7 @@ class DecideFunction(KeyedBroadcastProcessFunction):
     def open(self, runtime_context: Any) -> None:
         """Compile what the driver shipped; nothing is asked of any server."""
         refuse_stale_code(self._shipped)
+        write_logs()
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         _import_engine(self._model_engine)
         subtask, parallelism = subtask_of(runtime_context)

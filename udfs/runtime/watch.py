@@ -21,6 +21,7 @@ from pyflink.datastream import KeyedProcessFunction
 from pyflink.datastream.state import ValueStateDescriptor
 
 import udfs.runtime.decide  # noqa: F401 - see shipped.py
+from udfs.runtime.logs import write_logs
 from udfs.runtime.shipped import code_root, refuse_stale_code
 from udfs.runtime.switching import MESSAGES
 from udfs.runtime.watch_process import WatchTask
@@ -74,6 +75,7 @@ class WatchFunction(KeyedProcessFunction):
     def open(self, runtime_context: Any) -> None:
         """Get ready; the process starts with the first tick, when state can be read."""
         refuse_stale_code(self._shipped)
+        write_logs()
         self._state = runtime_context.get_state(_STATE)
 
     def close(self) -> None:

@@ -1,18 +1,32 @@
-"""``python -m benchmarks [cores|throughput|latency|all]``; see docs/benchmarks.md."""
+"""``python -m benchmarks [WHAT]``; see docs/benchmarks.md.
+
+cores: the shards without a JVM. decisions: a scored decision and its parts, without servers.
+throughput: beside a Flink CEP job. scoring: the job with and without scores. latency. all.
+"""
 
 from __future__ import annotations
 
 import argparse
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import contestants, cores, latency, log, report, servers, throughput
+from benchmarks import (
+    contestants,
+    cores,
+    decisions,
+    latency,
+    log,
+    report,
+    scoring,
+    servers,
+    throughput,
+)
 from benchmarks.progress import LEAST_EVENTS
 from stack import Stack
 from udfs.errors import MillraceError
@@ -41,11 +55,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if wanted in ("cores", "all"):
             results["cores"] = _cores(console, options)
-        if wanted in ("throughput", "latency", "all"):
+        if wanted in ("decisions", "all"):
+            results["decisions"] = _decisions(console, options)
+        if wanted in ("throughput", "scoring", "latency", "all"):
             with servers.running(console.print) as stack:
                 if wanted != "latency":
-                    results["throughput"] = _throughput(console, stack, options)
-                if wanted != "throughput":
+                    counts = _log(console, stack, options)
+                if wanted in ("throughput", "all"):
+                    results["throughput"] = _throughput(console, stack, counts, options)
+                if wanted in ("scoring", "all"):
+                    results["scoring"] = _scoring(console, stack, counts, options)
+                if wanted in ("latency", "all"):
                     rate = options.rate or _half(results)
                     results["latency"] = _latency(console, stack, rate, options)
     except MillraceError as error:
@@ -56,12 +76,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument(
-        "what", nargs="?", default="all", choices=("cores", "throughput", "latency", "all")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        "what", nargs="?", default="all",
+        choices=("cores", "decisions", "throughput", "scoring", "latency", "all"),
+    )  # fmt: skip
     parser.add_argument("--events", type=int, default=2_000_000, help="in the log [%(default)s]")
-    parser.add_argument("--rounds", type=int, default=5, help="of each job [%(default)s]")
+    parser.add_argument("--rounds", type=int, default=5, help="of everything [%(default)s]")
     parser.add_argument(
         "--rate", type=float, help="events/s of the latency run [half of the throughput]"
     )
@@ -91,26 +116,53 @@ def _cores(console: Console, options: argparse.Namespace) -> Any:
     return stages
 
 
-def _throughput(console: Console, stack: Stack, options: argparse.Namespace) -> Any:
+def _decisions(console: Console, options: argparse.Namespace) -> Any:
+    with _bar(console) as bar:
+        task = bar.add_task("decisions", total=None)
+        costs = decisions.measure(options.rounds, lambda line: bar.update(task, description=line))
+    report.print_decisions(console, costs)
+    return costs
+
+
+def _log(console: Console, stack: Stack, options: argparse.Namespace) -> list[int]:
     with _bar(console) as bar:
         task = bar.add_task("writing the log", total=options.events)
-        counts = log.fill(
+        return log.fill(
             stack.kafka_bootstrap, options.events, lambda done: bar.update(task, completed=done)
         )
+
+
+def _throughput(
+    console: Console, stack: Stack, counts: list[int], options: argparse.Namespace
+) -> Any:
+    with _bar(console) as bar:
         jobs: list[contestants.Contestant] = [contestants.Millrace(), contestants.FlinkCep(stack)]
-        tasks: dict[str, Any] = {}
-
-        def told(name: str, events: int) -> None:
-            if name not in tasks:
-                tasks[name] = bar.add_task(name, total=options.events)
-            bar.update(tasks[name], completed=events)
-
-        def ended(each: throughput.Round) -> None:
-            bar.console.print(f"{each.job}: {each.events_per_s:,.0f} events/s")
-
-        result = throughput.run(stack, jobs, counts, options.rounds, told, ended)
+        result = throughput.run(stack, jobs, counts, options.rounds, *_told(bar, options.events))
     report.print_throughput(console, result)
     return result
+
+
+def _scoring(console: Console, stack: Stack, counts: list[int], options: argparse.Namespace) -> Any:
+    with _bar(console) as bar:
+        told, ended = _told(bar, options.events)
+        result = scoring.measure(stack, counts, options.rounds, told, ended, bar.console.print)
+    report.print_throughput(console, result)
+    return result
+
+
+def _told(bar: Progress, events: int) -> tuple[throughput.Told, Callable[[throughput.Round], None]]:
+    """Show how far each job has come, and how each round has ended."""
+    tasks: dict[str, Any] = {}
+
+    def told(name: str, done: int) -> None:
+        if name not in tasks:
+            tasks[name] = bar.add_task(name, total=events)
+        bar.update(tasks[name], completed=done)
+
+    def ended(each: throughput.Round) -> None:
+        bar.console.print(f"{each.job}: {each.events_per_s:,.0f} events/s")
+
+    return told, ended
 
 
 def _latency(console: Console, stack: Stack, rate: float, options: argparse.Namespace) -> Any:

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from benchmarks.log import EVENTS_TOPIC, create_topic
 from benchmarks.servers import BENCH
@@ -47,23 +47,25 @@ class Millrace:
         return start_decide(stack, EVENTS_TOPIC, topic)
 
 
-def start_decide(stack: Stack, events: str, decisions: str) -> str:
-    """Submit ``jobs/decide`` with default settings.
+def start_decide(stack: Stack, events: str, decisions: str, **further: Any) -> str:
+    """Submit ``jobs/decide``, with default settings unless others are given.
 
     Args:
         stack: Where to.
         events: Topic that it reads from the beginning.
         decisions: Topic of the decisions.
+        further: Settings by name.
 
     Returns:
         The job's id.
     """
-    given = {
+    given: dict[str, Any] = {
         "events_topic": events,
         "decisions_topic": decisions,
         "job_name": decisions,
         "group_id": decisions,
         "start_from": "earliest",
+        **further,
     }
     jobs.create_topics(stack, jobs.settings_for(stack, **given))
     return jobs.submit(stack, **given)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.cores import Stage, quartiles
+from benchmarks.decisions import BAR_US, Cost, Costs
 from benchmarks.latency import Latency
 from benchmarks.servers import BENCH
 from benchmarks.throughput import Result
@@ -30,6 +31,36 @@ def print_stages(console: Console, stages: Sequence[Stage]) -> None:
         before = stage.us
         table.add_row(stage.name, f"{stage.us:.2f}", adds, f"{stage.low:.2f}-{stage.high:.2f}")
     console.print(table)
+
+
+def print_decisions(console: Console, all_costs: Sequence[Costs]) -> None:
+    """Print what a decision costs, for each size of a batch."""
+    for costs in all_costs:
+        table = Table(
+            title=f"CPU µs a decision, batches of {costs.size}, {costs.rounds} rounds",
+            title_justify="left",
+        )
+        table.add_column("what")
+        for column in ("median", "quartiles", "share"):
+            table.add_column(column, justify="right")
+        whole = costs.wholes[0]
+        for each in costs.wholes:
+            _add_cost(table, each, each.name, 0.0)
+        table.add_section()
+        for part in costs.parts:
+            _add_cost(table, part, part.name, whole.us)
+        table.add_row("rest", f"{costs.rest:.2f}", "", f"{costs.rest / whole.us:.0%}")
+        table.add_section()
+        for each in costs.shard:
+            _add_cost(table, each, f"in a shard: {each.name}", 0.0)
+        console.print(table)
+        kept = "kept" if whole.us <= BAR_US else "NOT kept"
+        console.print(f"{whole.name}, batches of {costs.size}: {BAR_US:.0f} µs are {kept}")
+
+
+def _add_cost(table: Table, cost: Cost, name: str, whole_us: float) -> None:
+    share = f"{cost.us / whole_us:.0%}" if whole_us else ""
+    table.add_row(name, f"{cost.us:.2f}", f"{cost.low:.2f}-{cost.high:.2f}", share)
 
 
 def print_throughput(console: Console, result: Result) -> None:

@@ -17,6 +17,7 @@ from feature_dist.schema import Column, Schema
 from feature_dist.values import END, VERSION, Reader
 from udfs.errors import TableInvalid
 
+_LEAD: Final = 5  # version and schema id
 _EXPIRES: Final = 3
 _NULLS: Final = 4
 _CODES: Final[Mapping[str, str]] = {
@@ -37,7 +38,7 @@ class Row:
         self.defaults = [reader.schema.by_name[name].default for name in names]
         self._reader = reader
         self._by_schema = {
-            schema.id: _Plan(schema, [reader.schema.by_name[name] for name in names])
+            _lead(schema): _Plan(schema, [reader.schema.by_name[name] for name in names])
             for schema in reader.written
         }
 
@@ -55,8 +56,8 @@ class Row:
         Raises:
             TableInvalid: Not a value of this table.
         """
-        plan = self._by_schema.get(int.from_bytes(value[1:5], "little"))
-        if plan is None or value[0] != VERSION or len(value) < plan.least:
+        plan = self._by_schema.get(value[:_LEAD])
+        if plan is None or len(value) < plan.least:
             self._reader.schema_of(value)
             raise TableInvalid(f"a value of {len(value)} bytes is cut")
         fields = plan.unpack(value)
@@ -65,7 +66,7 @@ class Row:
         found = list(plan.pick(fields))
         for i, read in plan.others:
             found[i] = read(value, fields)
-        if plan.absent or fields[_NULLS].count(0) != len(fields[_NULLS]):
+        if fields[_NULLS] != plan.complete:
             nulls = int.from_bytes(fields[_NULLS], "little")
             missing = [i for i, bit in enumerate(plan.bits) if bit is None or nulls >> bit & 1]
             for i in missing:
@@ -103,8 +104,15 @@ class _Plan:
             elif column.is_text:
                 start = schema.head.itemsize
                 self.others.append((i, _text(texts[column.name], start, len(texts))))
-        self.absent = None in self.bits
+        no_nulls = bytes(schema.head["#nulls"].shape[0])
+        self.complete = None if None in self.bits else no_nulls
+        """The null bitmap of a row of which nothing is read as default; None: there is none."""
         self.pick = _picker(places)
+
+
+def _lead(schema: Schema) -> bytes:
+    """What a value of a schema begins with."""
+    return bytes([VERSION]) + schema.id.to_bytes(_LEAD - 1, "little")
 
 
 def _picker(places: Sequence[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:

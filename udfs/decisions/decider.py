@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from udfs.decisions.decision import Decision, Reason, Trigger, decision_id
@@ -116,11 +117,13 @@ class Decider:
             aggregates = resident.aggregates_of(program)
             features = program.plan.read(aggregates, flow.aggregates, read_at)
         resident.waits = True
-        self._waiting.append(
+        waiting = self._waiting
+        waiting.append(
             Pending(
-                flow, subject, resident, at, trigger, name, event, steps, features, outlet.place()
+                flow, subject, resident, at, trigger, name, event, steps, features,
+                outlet.place(), len(waiting),
             )
-        )
+        )  # fmt: skip
 
     def settle(self, outlet: Outlet, known: Outcomes | None = None) -> Outcomes | None:
         """Decide all that waits, at the end of a batch.
@@ -140,62 +143,55 @@ class Decider:
             return None
         waiting = self._waiting
         self._waiting = []
-        before = dict(self._counts) if known is None else {}
+        counted: dict[str, int] = defaultdict(int)
         decided = bytearray(len(waiting)) if known is None else known.decided
-        rest = list(enumerate(waiting))
+        rest = waiting
         while rest:
             ready, rest = self._ready(rest)
             if known is None:
-                evaluate([each for _, each in ready], self._program.resources, self._counts)
-            for number, pending in ready:
+                evaluate(ready, self._program.resources, counted)
+            for pending in ready:
                 if known is None:
                     assert isinstance(decided, bytearray)
-                    decided[number] = self._conclude(outlet, pending)
-                if decided[number] and pending.flow.limit is not None:
+                    decided[pending.number] = self._conclude(outlet, pending, counted)
+                if decided[pending.number] and pending.flow.limit is not None:
                     pending.limits.setdefault(pending.flow.name, []).append(pending.at)
         for pending in waiting:
             pending.resident.waits = False
-        if known is not None:
-            for name, count in known.counted.items():
-                self._counts[name] += count
-            return known
-        counted = {
-            name: count - before[name]
-            for name, count in self._counts.items()
-            if count != before[name] and name != "limited"
-        }
-        return Outcomes(bytes(decided), counted)
+        if known is None:
+            known = Outcomes(bytes(decided), {name: n for name, n in counted.items() if n})
+        for name, count in known.counted.items():
+            self._counts[name] += count
+        return known
 
-    def _ready(
-        self, rest: Sequence[tuple[int, Pending]]
-    ) -> tuple[list[tuple[int, Pending]], list[tuple[int, Pending]]]:
+    def _ready(self, rest: Sequence[Pending]) -> tuple[list[Pending], list[Pending]]:
         """Split off those that no limit holds up; drop those that one forbids."""
-        ready: list[tuple[int, Pending]] = []
-        later: list[tuple[int, Pending]] = []
+        ready: list[Pending] = []
+        later: list[Pending] = []
         held: set[tuple[str, str]] = set()
-        for number, pending in rest:
+        for pending in rest:
             limit = pending.flow.limit
             if limit is not None:
                 name = (pending.subject, pending.flow.name)
                 if name in held:
-                    later.append((number, pending))
+                    later.append(pending)
                     continue
                 times = pending.limits.get(pending.flow.name)
                 if times and not limit.allows(times, pending.at):
                     self._counts["limited"] += 1
                     continue
                 held.add(name)
-            ready.append((number, pending))
+            ready.append(pending)
         return ready, later
 
-    def _conclude(self, outlet: Outlet, pending: Pending) -> bool:
+    def _conclude(self, outlet: Outlet, pending: Pending, counted: dict[str, int]) -> bool:
         """Apply the condition and make the record; tell whether there was a decision."""
         flow, event, steps, values = pending.flow, pending.event, pending.steps, pending.values
         when = flow.when
         errors = pending.errors
-        self._counts["defaulted"] += len(pending.reasons)
+        counted["defaulted"] += len(pending.reasons)
         if when is not None and not when.test(event, steps, values):
-            self._counts["refused"] += 1
+            counted["refused"] += 1
             return False
         payload = {}
         for key, expression in flow.payload:
@@ -204,8 +200,8 @@ class Decider:
             except EvaluationError as error:
                 payload[key] = None
                 errors[f"action.payload.{key}"] = str(error)
-        self._counts["expression_errors"] += len(errors)
-        self._counts["decisions"] += 1
+        counted["expression_errors"] += len(errors)
+        counted["decisions"] += 1
         reason = Reason(
             "NO_CONDITION" if when is None else "CONDITION_TRUE",
             None if when is None else when.text,

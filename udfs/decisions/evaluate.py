@@ -45,7 +45,7 @@ def evaluate(waiting: Sequence[Pending], resources: Resources, counts: dict[str,
     for flow, some in by_flow.items():
         _look_up(flow, some, resources, counts)
     under_way = [pending for pending in waiting if pending.flow.steps]
-    while under_way:
+    while under_way:  # what has no step left is not looked at once more
         asked: dict[str, list[Pending]] = {}
         for pending in under_way:
             model = _until_score(pending)
@@ -53,7 +53,12 @@ def evaluate(waiting: Sequence[Pending], resources: Resources, counts: dict[str,
                 asked.setdefault(model, []).append(pending)
         for model, some in asked.items():
             _score(model, some, resources, counts)
-        under_way = [pending for some in asked.values() for pending in some]
+        under_way = [
+            pending
+            for some in asked.values()
+            for pending in some
+            if pending.step < len(pending.flow.steps)
+        ]
 
 
 def _look_up(
@@ -75,9 +80,10 @@ def _look_up(
                     pending.errors[f"keys.{lookup.table}"] = str(error)
                     found = None
                 keys.append(_text(found))
-        source = resources.tables[lookup.table]
+        source, table = resources.tables[lookup.table], lookup.table
+        release = source.release
         for pending in some:
-            pending.tables[lookup.table] = source.release
+            pending.tables[table] = release
         counts["failed_reads"] += lookup.fill(source, keys, times, features, reasons)
 
 

@@ -29,6 +29,7 @@ class Pending:
         steps: The match's events, for a flow that waits for a rule.
         features: Aggregates that were read.
         place: Kept for its record.
+        number: Among those of the batch.
 
     Attributes:
         lets: Values of the steps so far.
@@ -42,8 +43,9 @@ class Pending:
     """
 
     __slots__ = (
-        "at", "errors", "event", "features", "flow", "lets", "limits", "models", "name", "place",
-        "reasons", "resident", "scores", "step", "steps", "subject", "tables", "trigger", "values",
+        "at", "errors", "event", "features", "flow", "lets", "limits", "models", "name", "number",
+        "place", "reasons", "resident", "scores", "step", "steps", "subject", "tables", "trigger",
+        "values",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +60,7 @@ class Pending:
         steps: Mapping[str, list[Event]] | None,
         features: dict[str, Any],
         place: int,
+        number: int,
     ) -> None:
         self.flow = flow
         self.subject = subject
@@ -70,6 +73,7 @@ class Pending:
         self.steps = steps
         self.features = features
         self.place = place
+        self.number = number
         self.lets: dict[str, Any] = {}
         self.scores: dict[str, Any] = {}
         self.models: dict[str, int] = {}

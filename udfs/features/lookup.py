@@ -105,8 +105,9 @@ class Lookup:
                 into.update(self._defaults)
                 why[table] = EXPIRED
                 continue
-            into.update(zip(names, row[0], strict=True))
-            for i in row[1]:
+            values, nulls = row
+            into.update(zip(names, values))  # noqa: B905 - as many, and to check costs more
+            for i in nulls:
                 why[names[i]] = NULL
         return failed
 

@@ -14,7 +14,7 @@ help: ## Show this list
 setup: ## Prepare .local/: Python environment and jars (every other target does it, too)
 	@PYTHON="$(PYTHON)" bash stack/prepare.sh
 
-demo: setup ## Simulated shop traffic through the whole system; ARGS=--keep leaves it running
+demo: setup ## Shop traffic, tables and a model through the whole system; ARGS=--keep leaves it on
 	@$(BIN)/millrace demo $(ARGS)
 
 test: setup ## Unit, JVM and end-to-end tests but the slow ones; ARGS go to pytest

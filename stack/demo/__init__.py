@@ -1,1 +1,1 @@
-"""The demo: a simulated shop through the whole system, with a rule that changes on the way."""
+"""The demo: a simulated shop; a rule, a table and a model change while it runs."""

@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 
 from stack.commands import Directory, join, recorded
-from stack.demo.run import APP, CHANGED, EXAMPLES, Plan, run
+from stack.demo.offline import CHANGED, EXAMPLES, OFFER
+from stack.demo.run import APP, Plan, run
 from stack.demo.threads import Sender
 from stack.demo.traffic import Shop, traffic
 from stack.local import Stack
@@ -31,7 +32,7 @@ def demo(
     seconds: Annotated[float, typer.Option(min=6, help="How long events are sent.")] = 40.0,
     rate: Rate = 2_000.0,
 ) -> None:
-    """Simulated shop traffic through the whole system, with a rule changed on the way."""
+    """Simulated shop traffic through the whole system; a rule, a table and a model change."""
     console = Console(highlight=False, soft_wrap=True)
     stack = Stack(join(run_dir, {}), lambda line: console.print(f"  {line}", markup=False))
     signal.signal(signal.SIGTERM, _interrupt)
@@ -80,7 +81,8 @@ def _interrupt(_number: int, _frame: object) -> NoReturn:
 
 
 def _what_next(console: Console, stack: Stack) -> None:
-    examples, changed = EXAMPLES.relative_to(ROOT), CHANGED.relative_to(ROOT)
+    examples, changed, offer = (path.relative_to(ROOT) for path in (EXAMPLES, CHANGED, OFFER))
+    scoring = f"{examples} --replace {offer}"
     lines = (
         "",
         "It all goes on running:",
@@ -90,8 +92,9 @@ def _what_next(console: Console, stack: Stack) -> None:
         "Go on with (millrace is .local/venv/bin/millrace):",
         "  millrace traffic --topic demo-events --seconds 60",
         "  millrace read demo-decisions --last 3",
-        f"  millrace config publish {examples} --app-id {APP}",
-        f"  millrace config publish {examples} --replace {changed} --app-id {APP}",
+        f"  millrace config publish {scoring} --app-id {APP}",
+        f"  millrace config publish {scoring} --replace {changed} --app-id {APP}",
+        f"  millrace table get user user-00001 --app-id {APP}",
         f"  millrace config kill --flow offer --app-id {APP}",
         "  millrace stop",
     )

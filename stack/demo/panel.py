@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from stack.demo import scored
 from stack.demo.tally import PATH, Tally, percentile
 
 
@@ -29,6 +30,9 @@ class Moment:
         flows: Decisions by flow.
         rate: Decisions a second, of late.
         latency_ms: (p50, p99) of late.
+        scored: Scored decisions on the newest releases and versions; None if there are none.
+        defaults: How often what is a default, in words.
+        failed_reads: How many reads of a table have failed.
         revision: In force.
         news: What was pushed and answered, in a few words.
         examples: Last decision of each flow.
@@ -43,6 +47,9 @@ class Moment:
     flows: dict[str, int]
     rate: float
     latency_ms: tuple[float, float]
+    scored: scored.Group | None
+    defaults: str
+    failed_reads: int
     revision: str
     news: str
     examples: dict[str, dict[str, Any]]
@@ -68,6 +75,9 @@ def moment(
         flows=dict(sorted(tally.flows().items())),
         rate=tally.rate(since_s, now_s),
         latency_ms=(percentile(latencies, 0.5), percentile(latencies, 0.99)),
+        scored=next(reversed(scored.groups(tally.decisions)), None),
+        defaults=scored.by_reason(tally),
+        failed_reads=tally.total("failed_reads"),
         revision=tally.in_force(),
         news=news,
         examples=dict(sorted(tally.examples.items())),
@@ -81,6 +91,7 @@ def line(now: Moment) -> str:
         f"{now.elapsed_s:4.0f} s"
         f" | {now.produced_rate:5.0f} sent/s {now.applied_rate:5.0f} applied/s"
         f" | {flows} ({now.rate:.0f}/s) | p50 {_ms(now.latency_ms[0])} p99 {_ms(now.latency_ms[1])}"
+        f" | {_scored(now.scored)}"
         f" | late {now.counts['late']} doubled {now.counts['doubled']} dead {now.counts['dead']}"
         f" | revision {now.revision}"
     )
@@ -106,6 +117,8 @@ def panel(now: Moment) -> RenderableType:
         f"[b]{now.rate:,.0f}[/b]/s   "
         + "   ".join(f"{flow} {count:,}" for flow, count in now.flows.items()),
     )
+    table.add_row("scores", _scored(now.scored))
+    table.add_row("defaults", f"{now.defaults}   failed reads {now.failed_reads:,}")
     table.add_row(
         "latency", f"p50 {_ms(now.latency_ms[0])}   p99 {_ms(now.latency_ms[1])}   sent to decided"
     )
@@ -128,6 +141,10 @@ def example(record: dict[str, Any]) -> str:
         f"{record['user_id']} {_json(record['payload'])} because of {why} "
         f"({ids} event{'s' if ids > 1 else ''}, revision {record['revision']})"
     )
+
+
+def _scored(group: scored.Group | None) -> str:
+    return "no scores" if group is None else f"{group.versions}: {scored.quantiles(group)}"
 
 
 def _json(value: Any) -> str:

@@ -1,42 +1,32 @@
-"""The course of the demo: stack, topics, configs, job, traffic, a push on the way, the end."""
+"""The course of the demo: stack, history, model, job, traffic, pushes on the way, the end."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import requests
-from kafka.admin import KafkaAdminClient
 from rich.console import Console
 
-from configs.assemble import assemble
-from configs.cli import next_revision
-from configs.publish import Publisher
 from configs.settings import DecideSettings
-from configs.watch import MANIFEST
 from stack import jobs
+from stack.demo.child import Child
+from stack.demo.offline import CHANGED, EXAMPLES, OFFER, Offline
+from stack.demo.pushed import Pushed, in_words
+from stack.demo.scored import FLOW
 from stack.demo.show import Show
+from stack.demo.started import JOB, Started, end, renew_topics, start_stack, submit
 from stack.demo.tally import Tally
 from stack.demo.threads import Reader, Sender
 from stack.demo.traffic import Shop, traffic
-from stack.demo.verdict import Run, faults, summary
+from stack.demo.verdict import Run, answers, faults, summary
 from stack.local import Stack
-from stack.settings import ROOT
-from udfs.errors import StackError
 
 APP: Final = "demo"
 """Apollo's appId: the configs of other jobs on the same server are left alone."""
-
-JOB: Final = "demo"
-EXAMPLES: Final = ROOT / "configs" / "examples"
-CHANGED: Final = EXAMPLES / "changed_rule.json"
-FLOW: Final = "offer"
-"""The flow whose rule is changed on the way."""
 
 _SETTINGS: Final = {
     "job_name": JOB,
@@ -51,8 +41,15 @@ _SETTINGS: Final = {
 }
 _ENDS: Final = {"COMMITTED", "ABORTED", "NACK"}
 _READ: Final = ("decisions", "late", "dead_letters", "control", "acks")
-_TOPICS_S: Final = 30.0
-_SLOT_S: Final = 5.0
+
+_PUSHES: Final = (0.25, 0.4, 0.5)
+"""When pushes begin, as shares of the time; the last one takes longest."""
+
+_LEAST: Final = 0.1
+"""Every push gets such a share of the time at least, however late it came."""
+
+_ANSWER_S: Final = 120.0
+"""A push that nobody has answered, or nothing was decided under, after this time is given up."""
 
 
 @dataclass(slots=True)
@@ -70,17 +67,6 @@ class Plan:
     seconds: float
     shop: Shop
     keep: bool
-
-
-@dataclass(slots=True)
-class Started:
-    """What the demo has started, and therefore ends."""
-
-    parts: list[str] = field(default_factory=list)
-    whole_stack: bool = False
-    job: str | None = None
-    submitting: bool = False
-    threads: list[Sender | Reader] = field(default_factory=list)
 
 
 def run(stack: Stack, plan: Plan, console: Console) -> list[str]:
@@ -103,10 +89,7 @@ def run(stack: Stack, plan: Plan, console: Console) -> list[str]:
         found = _course(stack, plan, console, started)
         ended = True
     finally:
-        for thread in started.threads:
-            thread.stop()
-        for thread in started.threads:
-            thread.join(timeout=10)
+        started.calm()
         if not (plan.keep and ended):
             end(stack, started, console)
     return found
@@ -118,16 +101,44 @@ def _course(stack: Stack, plan: Plan, console: Console, started: Started) -> lis
     def say(text: str) -> None:
         console.print(f"[{time.monotonic() - begin_s:5.1f} s] {text}", markup=False)
 
-    _start_stack(stack, started, say)
+    started.offline = offline = Offline(stack, APP, plan.seed)
+    say(f"simulated a history: {offline.simulate(1).said()}")
+    training = offline.train(1)
+    start_stack(stack, started, say)
     settings = jobs.settings_for(stack, **_SETTINGS)
-    _renew_topics(stack, settings, say)
-    publisher = Publisher(stack.config_url, APP)
-    revision = next_revision(publisher)
-    publisher.publish(MANIFEST, assemble(EXAMPLES, revision), "demo: at the start")
-    say(f"published revision {revision}: {_contents(EXAMPLES)}")
-    _submit(stack, started)
+    renew_topics(stack, settings, say)
+    first = _publish_all(offline, training, say)
+    # While the job starts there is time to train on what happened since.
+    say(f"a month later: {offline.simulate(2).said()}")
+    training = offline.train(2)
+    submit(stack, started, _SETTINGS)
     say(f"the job runs: {stack.flink_rest}/#/job/{started.job}/overview")
+    say(training.said())
+    return _stream(stack, plan, console, started, (offline, settings, first, say))
 
+
+def _publish_all(offline: Offline, training: Child, say: Callable[[str], None]) -> Pushed:
+    """Publish tables, model and configs."""
+    for table in ("user", "item"):
+        say(f"published {_short(offline.publish_table(table, 1).said())}")
+    say(training.said())
+    say(f"published {_short(offline.publish_model(1).said())}")
+    offline.publish_configs(OFFER).said()
+    first = offline.announced("at the start")
+    versions = in_words(first.tables, first.models)
+    say(f"published revision {first.revision}: {_contents(EXAMPLES)} on {versions}")
+    return first
+
+
+def _stream(
+    stack: Stack,
+    plan: Plan,
+    console: Console,
+    started: Started,
+    ready: tuple[Offline, DecideSettings, Pushed, Callable[[str], None]],
+) -> list[str]:
+    """Send events, push on the way, and judge."""
+    offline, settings, first, say = ready
     tally = Tally(waiting_rules=_waiting_rules())
     roles = {name: role for role, name in settings.topics().items() if role in _READ}
     reader = Reader(stack.kafka_bootstrap, roles, tally)
@@ -140,17 +151,14 @@ def _course(stack: Stack, plan: Plan, console: Console, started: Started) -> lis
     reader.start()
     sender.start()
     with Show(console, tally, reader, sender, plan.seconds) as show:
-        show.until_settled(lambda: _half_way(tally, sender, show.start_s + plan.seconds / 2))
-        _push(show, publisher, tally, revision + 1)
-        # On a machine that lags, the second half begins late and is as long nevertheless.
-        enough_s = max(show.start_s + plan.seconds, time.monotonic() + plan.seconds / 2 - 1)
-        show.until(lambda: time.monotonic() >= enough_s)
+        pushes = _push_all(show, offline, tally, plan.seconds, settings.parallelism)
+        _wait(show, max(show.start_s + plan.seconds, time.monotonic() + _LEAST * plan.seconds))
         sender.stop()
         show.until(show.over)
         end_ms = int(time.time() * 1_000)
         show.until_settled(lambda: _settled(tally, sender.sent))
     facts = Run(
-        produced=sender.sent, revisions=(revision, revision + 1), flow=FLOW, start_s=show.start_s,
+        produced=sender.sent, first=first, pushes=pushes, start_s=show.start_s,
         start_ms=start_ms, end_ms=end_ms, parallelism=settings.parallelism,
     )  # fmt: skip
     with reader.lock:
@@ -160,102 +168,60 @@ def _course(stack: Stack, plan: Plan, console: Console, started: Started) -> lis
         return faults(tally, facts)
 
 
-def _push(show: Show, publisher: Publisher, tally: Tally, revision: int) -> None:
-    """Push the changed rule and wait for what becomes of it, while events flow."""
-    pushed_s = time.monotonic()
-    publisher.publish(MANIFEST, assemble(EXAMPLES, revision, [CHANGED]), "demo: on the way")
-    show.news(f"pushed revision {revision}: {_described(CHANGED)}")
-    show.until_settled(lambda: bool(_ENDS & tally.answers(revision).keys()))
-    took_ms = (time.monotonic() - pushed_s) * 1_000
-    answers = ", ".join(f"{count} {status}" for status, count in tally.answers(revision).items())
-    show.news(f"revision {revision}: {answers or 'no answer'}, {took_ms:.0f} ms after the push")
+def _push_all(
+    show: Show, offline: Offline, tally: Tally, seconds: float, parallelism: int
+) -> tuple[Pushed, ...]:
+    """Push a rule, a table and a model while events flow, one after the other."""
+    steps: tuple[tuple[str, Callable[[], Child]], ...] = (
+        (_described(CHANGED), lambda: offline.publish_configs(OFFER, CHANGED)),
+        ("a new release of the table user", lambda: offline.publish_table("user", 2)),
+        ("a new version of the model ctr_small", lambda: offline.publish_model(2)),
+    )
+    pushes: list[Pushed] = []
+    least_s = 0.0
+    for share, (what, publish) in zip(_PUSHES, steps, strict=True):
+        _wait(show, max(show.start_s + share * seconds, least_s))
+        _await_decision(show, tally)
+        pushes.append(_push(show, offline, tally, publish(), what))
+        show.news(f"revision {pushes[-1].revision}: {answers(tally, pushes[-1], parallelism)}")
+        least_s = time.monotonic() + _LEAST * seconds
+    _await_decision(show, tally)
+    return tuple(pushes)
 
 
-def end(stack: Stack, started: Started, console: Console) -> None:
-    """Stop what the demo has started, and only that."""
-    if started.whole_stack:
-        stopped = stack.stop()
-        console.print(f"stopped: {', '.join(stopped) or 'nothing was running'}")
-        return
-    if started.submitting:
-        with contextlib.suppress(requests.RequestException):
-            for job_id in _demo_jobs(stack):
-                jobs.cancel(stack, job_id)
-                console.print(f"cancelled the job {job_id}")
-    if started.parts:
-        stack.end(started.parts)
-        console.print(f"stopped: {', '.join(started.parts)}")
-    console.print("the rest of the stack ran before and goes on")
+def _push(show: Show, offline: Offline, tally: Tally, child: Child, what: str) -> Pushed:
+    """Wait for a publication and for what becomes of it, while events flow."""
+    show.until(child.done)
+    child.said()
+    push = offline.announced(what)
+    show.news(f"pushed revision {push.revision}: {what}; {in_words(push.tables, push.models)}")
+    _until(show, lambda: bool(_ENDS & tally.answers(push.revision).keys()))
+    return push
 
 
-# -- steps ----------------------------------------------------------------------------------
+def _await_decision(show: Show, tally: Tally) -> None:
+    """Wait until something was decided under the revision in force."""
+    _until(
+        show,
+        lambda: any(
+            seen.flow == FLOW and str(seen.revision) == tally.in_force()
+            for seen in reversed(tally.decisions)
+        ),
+    )
 
 
-def _start_stack(stack: Stack, started: Started, say: Callable[[str], None]) -> None:
-    """Join the stack or start it, and see to it that there is a free slot."""
-    ran = set(stack.running())
-    started.whole_stack = not ran
-    stack.up()
-    started.parts = [name for name in stack.running() if name not in ran]
-    say(f"started {', '.join(started.parts)}" if started.parts else "joined the stack that runs")
-    for job_id in _demo_jobs(stack):
-        jobs.cancel(stack, job_id)
-        say(f"cancelled the job {job_id} of an earlier demo")
-    if not _slot_is_free(stack):
-        index = max(stack.taskmanager_pids(), default=0) + 1
-        stack.start_taskmanager(index)
-        started.parts.append(f"taskmanager-{index}")
-        say(f"no slot was free: started taskmanager-{index}")
+def _wait(show: Show, until_s: float) -> None:
+    show.until(lambda: time.monotonic() >= until_s)
 
 
-def _slot_is_free(stack: Stack) -> bool:
-    """Tell whether a job would find a slot; a TaskManager tells its own a moment after itself."""
-    deadline = time.monotonic() + _SLOT_S
-    while True:
-        overview = requests.get(f"{stack.flink_rest}/overview", timeout=10).json()
-        if overview["slots-available"]:
-            return True
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_SLOT_S / 20)
+def _until(show: Show, done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _ANSWER_S
+    show.until(lambda: done() or time.monotonic() > deadline)
 
 
-def _submit(stack: Stack, started: Started) -> None:
-    """Submit the job and wait until it runs."""
-    started.submitting = True
-    started.job = jobs.submit(stack, **_SETTINGS)
-    try:
-        jobs.await_running(stack, started.job)
-    except StackError as error:
-        if "StaleCode" not in str(error):
-            raise
-        raise StackError(
-            "the stack that runs has worked with other code than this; run 'millrace stop', then "
-            f"the demo again\n{error}"
-        ) from error
-
-
-def _demo_jobs(stack: Stack) -> list[str]:
-    return [job_id for job_id, name in jobs.running_jobs(stack).items() if name == JOB]
-
-
-def _renew_topics(stack: Stack, settings: DecideSettings, say: Callable[[str], None]) -> None:
-    """Begin with empty topics; their names are the demo's own."""
-    missing = {settings.events_topic, *settings.topics().values()}
-    admin = KafkaAdminClient(bootstrap_servers=stack.kafka_bootstrap)
-    try:
-        old = sorted(missing & set(admin.list_topics()))
-        if old:
-            admin.delete_topics(old)
-    finally:
-        admin.close()
-    deadline = time.monotonic() + _TOPICS_S
-    made: set[str] = set()
-    while made != missing:
-        if time.monotonic() > deadline:
-            raise StackError(f"Kafka did not delete and create {sorted(missing - made)} in time")
-        made |= set(jobs.create_topics(stack, settings))
-    say(f"created the topics {', '.join(sorted(made))}")
+def _short(said: str) -> str:
+    """Give what `millrace table publish` and `millrace model publish` say, without the release."""
+    return said.partition(";")[0]
 
 
 def _contents(folder: Path) -> str:
@@ -269,7 +235,7 @@ def _contents(folder: Path) -> str:
 def _described(path: Path) -> str:
     rule = json.loads(path.read_text())
     where = rule["pattern"][0]["where"]
-    return f"{rule['rule']} version {rule['version']} (now from {where} on)"
+    return f"{rule['rule']} version {rule['version']} (from {where} on)"
 
 
 def _waiting_rules() -> frozenset[str]:
@@ -278,11 +244,6 @@ def _waiting_rules() -> frozenset[str]:
     return frozenset(
         rule["rule"] for rule in rules if rule["pattern"][-1].get("then") == "not_followed_by"
     )
-
-
-def _half_way(tally: Tally, sender: Sender, half_s: float) -> bool:
-    """Tell whether it is time to push; a job that lags gets more time under the first revision."""
-    return time.monotonic() >= half_s and tally.total("in") >= sender.sent / 2
 
 
 def _settled(tally: Tally, sent: int) -> bool:

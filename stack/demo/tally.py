@@ -28,6 +28,10 @@ class Seen:
         revision: In force when it was decided.
         latency_ms: Since the event that completed it was sent; None where a deadline was what
             completed it.
+        sent_s: When its last event was sent; None if that is not known.
+        tables: Releases of the tables that were read.
+        models: Versions of the models that were asked.
+        scores: What they answered, by step.
     """
 
     at_s: float
@@ -35,6 +39,10 @@ class Seen:
     flow: str
     revision: int
     latency_ms: float | None
+    sent_s: float | None = None
+    tables: Mapping[str, int] = field(default_factory=dict)
+    models: Mapping[str, int] = field(default_factory=dict)
+    scores: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -50,10 +58,16 @@ class Tally:
     waiting_rules: frozenset[str] = frozenset()
     decisions: list[Seen] = field(default_factory=list)
     examples: dict[str, dict[str, Any]] = field(default_factory=dict)
+    defaults: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By reason and by what is its default: a feature, a table, a score."""
+
     dead: Counter[str] = field(default_factory=Counter)
     late: int = 0
     counts: dict[int, dict[str, int]] = field(default_factory=dict)
     shard_revisions: dict[int, int] = field(default_factory=dict)
+    applied_s: dict[int, float] = field(default_factory=dict)
+    """By revision, when it was read that the last of the shards has applied it."""
+
     acks: list[dict[str, Any]] = field(default_factory=list)
     _applied: deque[tuple[float, int]] = field(default_factory=deque)
 
@@ -76,7 +90,7 @@ class Tally:
             case "dead_letters":
                 self.dead[headers.get("error", b"?").decode()] += 1
             case "control":
-                self._control(_decode(value or b""))
+                self._control(_decode(value or b""), now_s)
             case "acks":
                 self.acks.append(_decode(value or b""))
 
@@ -85,16 +99,22 @@ class Tally:
         sent_s = self.sent_s.get(trigger["event_ids"][-1])
         waited = trigger.get("rule") in self.waiting_rules
         latency_ms = None if waited or sent_s is None else (now_s - sent_s) * 1_000
-        self.decisions.append(
-            Seen(now_s, record["at"], record["flow"], record["revision"], latency_ms)
-        )
+        seen = Seen(
+            now_s, record["at"], record["flow"], record["revision"], latency_ms, sent_s,
+            record.get("tables", {}), record.get("models", {}), record.get("scores", {}),
+        )  # fmt: skip
+        self.decisions.append(seen)
+        for name, reason in record["reason"].get("defaults", {}).items():
+            self.defaults[reason, name] += 1
         self.examples[record["flow"]] = record
 
-    def _control(self, record: dict[str, Any]) -> None:
+    def _control(self, record: dict[str, Any], now_s: float) -> None:
         if record["kind"] == "counts":
             self.counts[record["shard"]] = record["counts"]
         elif record["kind"] == "revision":
             self.shard_revisions[record["shard"]] = record["revision"]
+            if len(set(self.shard_revisions.values())) == 1:
+                self.applied_s.setdefault(record["revision"], now_s)
 
     # -- what it comes to -------------------------------------------------------------------
 
@@ -159,6 +179,15 @@ class Tally:
     def answers(self, revision: int) -> dict[str, int]:
         """Give how often each status stands on `acks` for a revision."""
         return dict(Counter(ack["status"] for ack in self.acks if ack["revision"] == revision))
+
+    def answered_ms(self, revision: int, status: str) -> float | None:
+        """Give when a revision was answered so for the last time, ms since the epoch."""
+        times = (
+            ack["at"]
+            for ack in self.acks
+            if ack["revision"] == revision and ack["status"] == status
+        )
+        return max(times, default=None)
 
     def in_force(self) -> str:
         """Give the revision that shards have applied, or the range while they differ."""

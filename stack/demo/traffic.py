@@ -4,6 +4,9 @@ Pure: the same seed and start give the same records, and the caller decides when
 Sessions go from looking at things to the cart and, sometimes, to paying. Ten seconds of a real
 visitor are one second here, so that a demo of half a minute sees whole sessions. Some events
 come late, some twice, some broken, as in any real topic.
+
+The shop is always the same: its items do not depend on the seed, so that what `history` makes fits
+all traffic.
 """
 
 from __future__ import annotations
@@ -32,7 +35,10 @@ _SPREAD: Final = 0.7  # sigma of the logarithm of both
 _DELAY_MS: Final = 80.0  # mean time from the device to Kafka
 _MOST_DELAY_MS: Final = 1_000
 _REPEAT_MS: Final = 1_500  # a repeat comes within
-_CATEGORIES: Final = ("books", "garden", "kitchen", "music", "shoes", "toys")
+CATEGORIES: Final = ("books", "garden", "kitchen", "music", "shoes", "toys")
+_CATALOGUE: Final = "catalogue 8"
+"""Seed of the items, chosen so that dear and cheap ones are among those that many look at."""
+
 _SYSTEMS: Final = ("android", "ios", "web")
 _DAY_MS: Final = 86_400_000
 
@@ -82,10 +88,39 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
+class Item:
+    """Something that the shop sells.
+
+    Args:
+        sku: Its name.
+        category: One of `CATEGORIES`.
+        price: In whole and hundredths.
+        popularity: Views of it for each view of the most popular one.
+    """
+
     sku: str
     category: str
     price: float
+    popularity: float
+
+
+def user_id(number: int) -> str:
+    """Give the name of a user, numbered from 1 on in the order of their activity."""
+    return f"user-{number:05}"
+
+
+def catalogue(shop: Shop) -> list[Item]:
+    """Give the shop's items, the most popular first."""
+    chance = random.Random(_CATALOGUE)  # noqa: S311 - a simulation
+    return [
+        Item(
+            f"sku-{rank:04}",
+            chance.choice(CATEGORIES),
+            round(chance.lognormvariate(4.0, 0.9), 2),  # median 55
+            rank**-shop.skew,
+        )
+        for rank in range(1, shop.items + 1)
+    ]
 
 
 def traffic(seed: int, start_ms: int, shop: Shop | None = None) -> Iterator[Message]:
@@ -126,21 +161,14 @@ class _Visitors:
         self._shop = shop
         self._name = name
         self._numbers = itertools.count(1)
-        self._users = _zipf(shop.users, shop.skew)
-        self._item_weights = _zipf(shop.items, shop.skew)
-        self._items = [
-            _Item(
-                f"sku-{number:04}",
-                chance.choice(_CATEGORIES),
-                round(chance.lognormvariate(4.0, 0.9), 2),  # median 55
-            )
-            for number in range(1, shop.items + 1)
-        ]
+        self._users = zipf(shop.users, shop.skew)
+        self._item_weights = zipf(shop.items, shop.skew)
+        self._items = catalogue(shop)
 
     def session(self, begin_ms: float, start_ms: int) -> Iterator[Message]:
         """Give one visitor's records; those that arrived before `start_ms` are left out."""
         chance = self._chance
-        user = f"user-{self._pick(self._users) + 1:05}"
+        user = user_id(self._pick(self._users) + 1)
         session = f"{self._name}-{next(self._numbers):x}"
         system = chance.choice(_SYSTEMS)
         for number, (at_ms, event_type, props) in enumerate(self._steps(begin_ms)):
@@ -204,11 +232,11 @@ class _Visitors:
         return self._chance.choices(range(len(weights)), cum_weights=weights)[0]
 
 
-def _described(item: _Item) -> dict[str, Any]:
+def _described(item: Item) -> dict[str, Any]:
     return {"sku": item.sku, "category": item.category, "price": item.price}
 
 
-def _zipf(count: int, skew: float) -> list[float]:
+def zipf(count: int, skew: float) -> list[float]:
     """Give cumulated weights of ranks 1 to `count`."""
     return list(itertools.accumulate(rank**-skew for rank in range(1, count + 1)))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stack.demo import scored
 from stack.demo.panel import example
+from stack.demo.pushed import Pushed
 from stack.demo.tally import PATH, Tally, percentile
 
 
@@ -14,8 +16,8 @@ class Run:
 
     Args:
         produced: Events sent.
-        revisions: Before and after the push.
-        flow: Whose rule was changed.
+        first: In force at the start.
+        pushes: On the way, in order; the first one changes the rule.
         start_s: When the first event was sent, on the clock of `Tally.sent_s`.
         start_ms: The same, ms since the epoch.
         end_ms: When the last event was sent.
@@ -23,8 +25,8 @@ class Run:
     """
 
     produced: int
-    revisions: tuple[int, int]
-    flow: str
+    first: Pushed
+    pushes: tuple[Pushed, ...]
     start_s: float
     start_ms: int
     end_ms: int
@@ -36,26 +38,36 @@ _SETTLE_S = 5.0
 
 
 def rates(tally: Tally, run: Run) -> tuple[float, float]:
-    """Give decisions a second of the changed flow before and after the push.
+    """Give decisions a second of the changed flow before and after the rule was changed.
 
     In event time: on a busy machine the job lags, and what it decides does not change by that.
+    After it means until the next push, which changes more.
     """
-    before, after = run.revisions
-    switched_ms = tally.switched_ms(run.flow, after)
-    if switched_ms is None:
-        switched_ms = run.end_ms
+    before = run.first.revision
+    after, *later = (push.revision for push in run.pushes)
+    switched_ms = tally.switched_ms(scored.FLOW, after) or run.end_ms
+    times = [tally.switched_ms(scored.FLOW, revision) for revision in later]
+    until_ms = min((time for time in times if time is not None), default=run.end_ms)
     settle_ms = min(_SETTLE_S * 1_000, (run.end_ms - run.start_ms) / 8)
     return (
-        tally.event_rate(run.flow, before, run.start_ms + settle_ms, switched_ms),
-        tally.event_rate(run.flow, after, switched_ms, run.end_ms),
+        tally.event_rate(scored.FLOW, before, run.start_ms + settle_ms, switched_ms),
+        tally.event_rate(scored.FLOW, after, switched_ms, until_ms),
     )
+
+
+def answers(tally: Tally, push: Pushed, parallelism: int) -> str:
+    """Give what became of a push, and how fast."""
+    found = tally.answers(push.revision)
+    ready = f"{found.get('READY', 0)} READY of {parallelism}"
+    committed_ms = tally.answered_ms(push.revision, "COMMITTED")
+    if committed_ms is None:
+        return f"{ready}, not committed"
+    return f"{ready}, COMMITTED {committed_ms - push.published_ms:,.0f} ms after it was published"
 
 
 def summary(tally: Tally, run: Run) -> list[str]:
     """Give the closing lines."""
     before, after = rates(tally, run)
-    first, second = run.revisions
-    answers = tally.answers(second)
     latencies = tally.latencies_ms(run.start_s + _SETTLE_S)
     lines = [f"{run.produced:,} events sent, {tally.total('in'):,} taken in:"]
     lines += [f"  {tally.total(name):8,} {name}" for name in PATH]
@@ -64,20 +76,20 @@ def summary(tally: Tally, run: Run) -> list[str]:
     lines += [f"{len(tally.decisions):,} decisions:"]
     for flow, count in sorted(tally.flows().items()):
         lines += [f"  {count:8,} {flow}, e.g. {example(tally.examples[flow])}"]
+    lines += scored.summary(tally)
+    lines.append(
+        f"latency from sending the event to reading the decision: "
+        f"p50 {percentile(latencies, 0.5):.0f} ms, p99 {percentile(latencies, 0.99):.0f} ms "
+        f"({len(latencies):,} decisions, without the first {_SETTLE_S:.0f} s)"
+    )
+    for push in run.pushes:
+        told = answers(tally, push, run.parallelism)
+        lines += [f"revision {push.revision}, {push.what}: {told}"]
     lines += [
+        f"in force: {tally.in_force()}",
         (
-            f"latency from sending the event to reading the decision: "
-            f"p50 {percentile(latencies, 0.5):.0f} ms, p99 {percentile(latencies, 0.99):.0f} ms "
-            f"({len(latencies):,} decisions, without the first {_SETTLE_S:.0f} s)"
-        ),
-        (
-            f"revision {second}: {answers.get('READY', 0)} READY of {run.parallelism}, "
-            f"{'COMMITTED' if 'COMMITTED' in answers else 'not committed'}; "
-            f"in force: {tally.in_force()}"
-        ),
-        (
-            f"the flow {run.flow} before the push (revision {first}): {before:.1f}/s, "
-            f"after it (revision {second}): {after:.1f}/s"
+            f"the flow {scored.FLOW} before the rule was changed: {before:.1f}/s, "
+            f"after it: {after:.1f}/s"
         ),
     ]
     return lines
@@ -86,23 +98,29 @@ def summary(tally: Tally, run: Run) -> list[str]:
 def faults(tally: Tally, run: Run) -> list[str]:
     """Give what is not as it should be; nothing if all is well."""
     found = []
-    _, second = run.revisions
     if not tally.decisions:
         found.append("there was no decision")
-    if "COMMITTED" not in tally.answers(second):
+    for push in run.pushes:
+        if "COMMITTED" in tally.answers(push.revision):
+            continue
         told = [
             f"{ack['where']}: {ack['problem']}"
             for answer in tally.acks
-            if answer["revision"] == second
+            if answer["revision"] == push.revision
             for ack in answer.get("reasons", ())
         ]
-        why = "; ".join(told) or f"acks: {tally.answers(second) or 'none'}"
-        found.append(f"revision {second} was not committed ({why})")
-    elif not any(seen.revision == second for seen in tally.decisions):
-        found.append(f"there was no decision under revision {second}")
+        why = "; ".join(told) or f"acks: {tally.answers(push.revision) or 'none'}"
+        found.append(f"revision {push.revision} ({push.what}) was not committed ({why})")
+    if not found:
+        found += scored.faults(tally, [run.first, *run.pushes])
+    return found + _miscounted(tally, run.produced)
+
+
+def _miscounted(tally: Tally, produced: int) -> list[str]:
+    found = []
     taken = tally.total("in")
-    if taken != run.produced:
-        found.append(f"{run.produced} events were sent, {taken} taken in")
+    if taken != produced:
+        found.append(f"{produced} events were sent, {taken} taken in")
     if taken != tally.accounted():
         parts = " + ".join(f"{tally.total(name)} {name}" for name in PATH)
         found.append(f"counts do not agree: in {taken} is not {parts}")

@@ -15,7 +15,7 @@ from stack import Stack, StackSettings
 from stack.settings import ROOT
 from tests.conftest import settings_with_free_ports
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
@@ -41,12 +41,14 @@ def running(environment: dict[str, str]) -> list[str]:
 
 
 def test_the_demo_ends_well_and_leaves_nothing(environment: dict[str, str]) -> None:
-    """Decisions before and after the push, counts that agree, exit code 0, no process."""
+    """Three pushes committed and decided under, counts that agree, exit code 0, no process."""
     process = demo(environment, "--seconds", "12")
     output, _ = process.communicate()
     assert process.returncode == 0, output
     assert "all counts agree" in output
-    assert "1 READY of 1, COMMITTED" in output
+    assert output.count("1 READY of 1, COMMITTED") == 2 * 3  # at once and in the summary
+    assert "item@1 user@2 ctr_small@2: 0." in output
+    assert "failed reads: 0" in output
     assert running(environment) == []
 
 

@@ -106,6 +106,7 @@ class Decider:
         limit = flow.limit
         if limit is not None:
             times = state.limits.get(flow.name)
+            # Nothing is forgotten here: decisions that wait are earlier and may still count it.
             if times and not limit.allows(times, at):
                 self._counts["limited"] += 1
                 return
@@ -177,9 +178,11 @@ class Decider:
                     later.append(pending)
                     continue
                 times = pending.limits.get(pending.flow.name)
-                if times and not limit.allows(times, pending.at):
-                    self._counts["limited"] += 1
-                    continue
+                if times:
+                    limit.forget(times, pending.at)
+                    if not limit.allows(times, pending.at):
+                        self._counts["limited"] += 1
+                        continue
                 held.add(name)
             ready.append(pending)
         return ready, later

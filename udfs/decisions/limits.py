@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -21,12 +23,13 @@ class Limit(msgspec.Struct, frozen=True):
     count: int
     period_ms: int
 
-    def allows(self, times: list[int], at: int) -> bool:
-        """Tell whether one more fits, and forget the times that no longer count."""
-        start = at - self.period_ms
-        while times and times[0] <= start:
-            del times[0]
-        return len(times) < self.count
+    def allows(self, times: Sequence[int], at: int) -> bool:
+        """Tell whether one more fits. `times` rise and are all at most `at`."""
+        return len(times) - bisect_right(times, at - self.period_ms) < self.count
+
+    def forget(self, times: list[int], at: int) -> None:
+        """Drop the times that count neither at `at` nor later."""
+        del times[: bisect_right(times, at - self.period_ms)]
 
 
 def parse_limit(text: str) -> Limit:

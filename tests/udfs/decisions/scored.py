@@ -65,6 +65,7 @@ FLOWS: list[dict[str, Any]] = [
      "limit": {"per_user": "1/20s"}, "features": ["user.age"],
      "action": {"when": "f['user.age'] > 20", "payload": {"age": "f['user.age']"}}},
     {"flow": "plain", "version": 1, "trigger": {"event": "pay"},
+     "limit": {"per_user": "3/8s"},
      "action": {"payload": {"at": "at"}}},
 ]  # fmt: skip
 

@@ -135,4 +135,7 @@ def test_limits() -> None:
     times = [0, 5_000]
     assert not limit.allows(times, 9_999)
     assert limit.allows(times, 10_000)
+    limit.forget(times, 9_999)
+    assert times == [0, 5_000]
+    limit.forget(times, 10_000)
     assert times == [5_000]

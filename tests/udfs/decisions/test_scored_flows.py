@@ -164,6 +164,19 @@ def test_a_limit_counts_decisions_of_the_same_batch() -> None:
     assert (counts["limited"], counts["refused"], counts["scored"]) == (0, 3, 3)
 
 
+def test_a_later_trigger_of_the_batch_takes_no_time_from_an_earlier_one() -> None:
+    """What has expired for the fourth still counts for the third."""
+    flow = {**SCORED["flows"][3], "limit": {"per_user": "2/10s"}}
+    program = Program.compile(1, {**SCORED, "flows": [flow]}, {"decisions"})
+    shard = Shard(0, MemoryStore(), SETTINGS, program, 0)
+    pays = [record(n, "a", "pay", 1_000 * n, price=5.0, sku="x") for n in (0, 5, 6, 10)]
+    records = process(shard, pays[0]) + process(shard, *pays[1:])
+    assert [ids for each in of(records) for ids in each["trigger"]["event_ids"]] == [
+        "e0", "e5", "e10",
+    ]  # fmt: skip
+    assert shard._header.counts["limited"] == 1
+
+
 @given(log=logs(), data=st.data())
 def test_batching_and_restarts_change_nothing(log: list[Arrived], data: st.DataObject) -> None:
     """Any cut, restarted anywhere, without tables and models while a journal is worked off."""

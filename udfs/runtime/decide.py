@@ -89,6 +89,7 @@ class DecideFunction(KeyedBroadcastProcessFunction):
         self._model_engine = model_engine
         self._max_parallelism = max_parallelism
         self._clock_ms = clock_ms or wall_clock_ms
+        self._release: Callable[[], None] | None = None
 
     def open(self, runtime_context: Any) -> None:
         """Compile what the driver shipped; nothing is asked of any server."""
@@ -106,6 +107,7 @@ class DecideFunction(KeyedBroadcastProcessFunction):
             Resolved.load(self._manifest), self._job, subtask, topics, self._settings.topics.acks,
             Warehouse(Shelf(folder, owned), self._model_engine, self._shipped), ProcessLoader(),
         )  # fmt: skip
+        self._release = self._switching.close
         self._restored = False
         self._store = FlinkStore(runtime_context)
         self._shards: dict[int, Shard] = {}
@@ -115,8 +117,12 @@ class DecideFunction(KeyedBroadcastProcessFunction):
         gc.freeze()
 
     def close(self) -> None:
-        """End what is being loaded, and give tables and models back."""
-        self._switching.close()
+        """End what is being loaded, and give tables and models back.
+
+        Flink closes also what it could not open; an exception here would end the TaskManager.
+        """
+        if self._release is not None:
+            self._release()
 
     def _shard(self, label: int, ctx: Any) -> Shard:
         """Give the shard at work, with the program in force."""

@@ -24,7 +24,7 @@ from udfs.runtime.config_command import compile_
 from udfs.runtime.publishing import Target, publish_table, publish_version
 from udfs.scoring import artifact
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data" / "criteo_sample.txt"
 NUMBERS = [f"i{n}" for n in range(1, 14)]

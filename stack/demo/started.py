@@ -24,6 +24,7 @@ JOB: Final = "demo"
 _TOPICS_S: Final = 30.0
 _SLOT_S: Final = 5.0
 _JOIN_S: Final = 10.0
+_START_S: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -52,8 +53,13 @@ class Started:
             self.offline.end()
         for thread in self.threads:
             thread.stop()
+        deadline = time.monotonic() + _START_S
         for thread in self.threads:
-            thread.join(timeout=_JOIN_S)
+            # Ctrl-C may have come while it was being started.
+            while thread.ident is None and time.monotonic() < deadline:
+                time.sleep(_START_S / 100)
+            if thread.ident is not None:
+                thread.join(timeout=_JOIN_S)
 
 
 def start_stack(stack: Stack, started: Started, say: Callable[[str], None]) -> None:

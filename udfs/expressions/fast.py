@@ -14,9 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from udfs.expressions.exact import HELPERS, MACROS, WALKING, literal, turn_cost
+from udfs.expressions.exact import call, literal, macro
+from udfs.expressions.functions import CALLABLE
+from udfs.expressions.kinds import TypeValue, UInt
 from udfs.expressions.names import EVENT_FIELDS, OPTIONAL_FIELDS
-from udfs.expressions.resolve import (
+from udfs.expressions.terms import (
     Apply,
     Entries,
     Get,
@@ -32,25 +34,20 @@ from udfs.expressions.resolve import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from udfs.expressions.syntax import Scalar
+    from udfs.expressions.terms import Constant
 
 _LITERAL_KINDS: dict[type, str] = {
     type(None): "null",
     bool: "bool",
     int: "int",
+    UInt: "uint",
+    TypeValue: "type",
     float: "double",
     str: "string",
     bytes: "bytes",
 }
 _CLASSES = {"int": "int", "double": "float", "string": "str", "bytes": "bytes", "list": "list"}
-_NUMBERS = frozenset(("int", "double"))
-_RESULTS = {
-    **dict.fromkeys(("string", "lowerAscii", "upperAscii", "trim", "join", "replace"), "string"),
-    **dict.fromkeys(("contains", "startsWith", "endsWith", "matches", "bool", "@in"), "bool"),
-    "int": "int",
-    "size": "int",
-    "double": "double",
-}
+_NUMBERS = frozenset(("int", "double", "uint"))
 _TEXT_METHODS = {
     "contains": "({1} in {0})",
     "startsWith": "{0}.startswith({1})",
@@ -62,7 +59,7 @@ _SHORT = 60  # characters of source that may stand twice
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Source of a term, its kind, and of a list the kind of its elements."""
+    """Source of a term, its kind, and of a list the kind of its elements, of a map its keys'."""
 
     code: str
     kind: str = "dyn"
@@ -118,8 +115,7 @@ class Fast:
             case Items(items):
                 return self._items(tuple(map(self.term, items)))
             case Entries(parts):
-                codes = ", ".join(self.term(part).code for part in parts)
-                return Piece(f"make_map({codes})", "map")
+                return self._entries(tuple(map(self.term, parts)))
             case Macro():
                 return self._macro(term)
             case Apply():
@@ -142,7 +138,8 @@ class Fast:
             held = self._temporary()
             code = f"({held} if ({held} := {event}.{name}) is not None else no())"
             return Piece(code, "string")
-        return Piece(f"{event}.{name}", EVENT_FIELDS[name])
+        # A key of data is a string always.
+        return Piece(f"{event}.{name}", EVENT_FIELDS[name], "string" if name == "props" else "dyn")
 
     def _has(self, piece: Piece, name: str) -> Piece:
         if piece.kind == "event":
@@ -163,32 +160,28 @@ class Fast:
         element = kinds.pop() if len(kinds) == 1 else "dyn"
         return Piece(f"[{', '.join(piece.code for piece in pieces)}]", "list", element)
 
+    def _entries(self, pieces: tuple[Piece, ...]) -> Piece:
+        texts = all(key.kind == "string" for key in pieces[::2])
+        code = f"make_map({', '.join(piece.code for piece in pieces)})"
+        return Piece(code, "map", "string" if texts else "dyn")
+
     def _macro(self, term: Macro) -> Piece:
         over = self.term(term.over)
-        element = over.element if over.kind == "list" else "dyn"
-        self._locals[term.local] = "string" if over.kind == "map" else element
+        self._locals[term.local] = over.element if over.kind in ("list", "map") else "dyn"
         self._macros += 1
-        codes = [f"turns(b, {over.code}, {turn_cost(term)})"]
-        made = Piece("", "bool")
-        if term.make is not None:
-            made = self.term(term.make)
-            codes.append(f"lambda x{term.local}: {made.code}")
-        if term.predicate is not None:
-            codes.append(f"lambda x{term.local}: {self.condition(term.predicate)}")
+        made = Piece("", "bool") if term.make is None else self.term(term.make)
+        predicate = None if term.predicate is None else self.condition(term.predicate)
         self._macros -= 1
-        code = f"{MACROS[term.name]}({', '.join(codes)})"
+        code = macro(term, over.code, made.code or None, predicate)
         return Piece(code, "list", made.kind) if term.name == "map" else Piece(code, "bool")
 
     def _helper(self, term: Apply) -> Piece:
-        codes = [self.term(arg).code for arg in term.args]
-        return self._call(term.function, codes)
+        return self._call(term, *map(self.term, term.args))
 
-    def _call(self, function: str, codes: list[str]) -> Piece:
-        if self._macros and function in WALKING:
-            codes = [f"charge(b, {code})" for code in codes]
-        element = "string" if function == "split" else "dyn"
-        kind = "list" if function == "split" else _RESULTS.get(function, "dyn")
-        return Piece(f"{HELPERS[function]}({', '.join(codes)})", kind, element)
+    def _call(self, term: Apply, *pieces: Piece) -> Piece:
+        code = call(term, [piece.code for piece in pieces], in_macro=self._macros > 0)
+        element = "string" if term.function == "split" else "dyn"
+        return Piece(code, CALLABLE[term.function].result, element)
 
     def _logic(self, term: Apply) -> Piece:
         word = " and " if term.function == "_&&_" else " or "
@@ -225,7 +218,7 @@ class Fast:
             else:
                 test, plain = right.code, f"{left.code} {sign} {held}"
             return Piece(f"({plain} if ({held} := {test}).__class__ is not bool else no())", "bool")
-        return Piece(f"{HELPERS[term.function]}({left.code}, {right.code})", "bool")
+        return self._call(term, left, right)
 
     def _equality(self, term: Apply) -> Piece:
         code = self._equal(*term.args)
@@ -251,7 +244,7 @@ class Fast:
             test = f"({held} := {right.code}).__class__ is str"
             if not self._macros:
                 return f"({known} if {test} else {helper})"
-        return self._call("_==_", [left.code, right.code]).code
+        return self._call(Apply("_==_", (first, second)), left, right).code
 
     def _in(self, term: Apply) -> Piece:
         item, container = self.term(term.args[0]), self.term(term.args[1])
@@ -266,7 +259,7 @@ class Fast:
             held, choices = self._temporary(), _choices(values)
             code = f"(({held} := {item.code}) in {choices} and {held}.__class__ is not bool)"
             return Piece(code, "bool")
-        return self._call("@in", [item.code, container.code])
+        return self._call(term, item, container)
 
     def _index(self, term: Apply) -> Piece:
         operand, key = self.term(term.args[0]), self.term(term.args[1])
@@ -305,7 +298,7 @@ class Fast:
         joins = sign == "+" and kind in ("string", "bytes")
         if kind == "double" or (joins and not self._macros):
             return Piece(f"({self._as(left, kind)} {sign} {self._as(right, kind)})", kind)
-        made = self._call(term.function, [left.code, right.code])
+        made = self._call(term, left, right)
         if joins:
             return Piece(made.code, kind)
         if sign == "+" and left.kind == right.kind == "list":
@@ -317,7 +310,7 @@ class Fast:
     def _text_method(self, term: Apply) -> Piece:
         text, part = map(self.term, term.args)
         if self._macros:
-            return self._call(term.function, [text.code, part.code])
+            return self._call(term, text, part)
         form = _TEXT_METHODS[term.function]
         return Piece(form.format(self._as(text, "string"), self._as(part, "string")), "bool")
 
@@ -325,14 +318,19 @@ class Fast:
         text, pattern = term.args
         if not (isinstance(pattern, Literal) and isinstance(pattern.value, str)):
             return self._helper(term)
-        self.patterns.append(pattern.value)
-        code = self._as(self.term(text), "string")
         if self._macros:
-            code = f"charge(b, {code})"
-        return Piece(f"(p{len(self.patterns) - 1}({code}.encode()) is not None)", "bool")
+            return self._helper(term)
+        piece, held, number = self.term(text), self._temporary(), len(self.patterns)
+        self.patterns.append(pattern.value)
+        known = f"len({held} := {piece.code})" if piece.kind == "string" else f"len({held})"
+        guard = f"{known} <= m{number}"
+        if piece.kind != "string":
+            guard = f"({held} := {piece.code}).__class__ is str and {guard}"
+        search = f"p{number}({held}.encode()) is not None"
+        return Piece(f"({search} if {guard} else no())", "bool")
 
 
-def _constants(term: Term) -> tuple[Scalar, ...]:
+def _constants(term: Term) -> tuple[Constant, ...]:
     """The values of a list literal of constants; empty if it is none."""
     if not isinstance(term, Items):
         return ()
@@ -340,6 +338,6 @@ def _constants(term: Term) -> tuple[Scalar, ...]:
     return values if len(values) == len(term.items) else ()
 
 
-def _choices(values: tuple[Scalar, ...]) -> str:
+def _choices(values: tuple[Constant, ...]) -> str:
     """A set: Python's compiler makes it a constant."""
     return f"{{{', '.join(literal(Literal(value)) for value in values)}}}"

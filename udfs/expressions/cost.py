@@ -9,6 +9,7 @@ from udfs.expressions.terms import Apply, Entries, Get, Has, Items, Literal, Loc
 if TYPE_CHECKING:
     from udfs.expressions.terms import Term
 
+_FREE_ADDITIONS = 16
 _TERMS_PER_STEP = 8  # as many as take about 0.2 µs
 
 
@@ -28,6 +29,19 @@ def certain_steps(term: Term) -> int:
         turns = len(term.over.items) if isinstance(term.over, Items) else 0
         return certain_steps(term.over) + turns * (turn_cost(term) + body)
     return sum(map(certain_steps, _parts(term)))
+
+
+def puts_much_together(term: Term) -> bool:
+    """Whether all that is walked through is counted, as in macros, not only there.
+
+    A text has room for hundreds of ``+``, each of which might copy a megabyte.
+    """
+    return _additions(term) > _FREE_ADDITIONS
+
+
+def _additions(term: Term) -> int:
+    own = isinstance(term, Apply) and term.function == "_+_"
+    return own + sum(map(_additions, _parts(term)))
 
 
 def _parts(term: Term | None) -> tuple[Term, ...]:

@@ -75,7 +75,8 @@ def call(term: Apply, args: list[str], *, in_macro: bool) -> str:
         args = ["b", *args]
     elif in_macro and known.walks:
         args = [f"charge(b, {arg})" for arg in args]
-    return f"{known.helper}({', '.join(args)})"
+    made = f"{known.helper}({', '.join(args)})"
+    return f"charge(b, {made})" if known.grows else made
 
 
 def macro(term: Macro, over: str, make: str | None, predicate: str | None) -> str:

@@ -12,6 +12,7 @@ from udfs.events.event import Event
 from udfs.expressions.absorb import FAILURES
 from udfs.expressions.budget import Budget
 from udfs.expressions.cache import CodeCache, Compiled
+from udfs.expressions.cost import puts_much_together
 from udfs.expressions.exact import exact
 from udfs.expressions.fast import Fast
 from udfs.expressions.limits import MAX_STEPS
@@ -185,7 +186,8 @@ def _compile(source: str, names: Names, where: str) -> Compiled:
     if resolver.faults:
         raise ExpressionInvalid(resolver.faults)
     usage = resolver.usage
-    fast = Fast()
+    counted = puts_much_together(term)
+    fast = Fast(counted=counted)
     piece = fast.term(term)
     test = f"return {piece.code}" if piece.kind == "bool" else _TEST_ANY.format(fast=piece.code)
     module = _TEMPLATE.format(
@@ -196,7 +198,7 @@ def _compile(source: str, names: Names, where: str) -> Compiled:
         value=_outcome(piece.code, usage),
         exact_value=_outcome("run_exact(e, s, v)", usage),
         test=test,
-        exact=exact(term),
+        exact=exact(term, in_macro=counted),
     )
     return Compiled(
         code=marshal.dumps(_code(module, where)),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from udfs.expressions.exact import call, literal, macro
 from udfs.expressions.functions import CALLABLE
 from udfs.expressions.kinds import TypeValue, UInt
+from udfs.expressions.limits import MAX_RESULT
 from udfs.expressions.names import EVENT_FIELDS, OPTIONAL_FIELDS
 from udfs.expressions.terms import (
     Apply,
@@ -67,13 +68,17 @@ class Piece:
 
 
 class Fast:
-    """Generates one expression; ``patterns`` collects the constant regular expressions."""
+    """Generates one expression; ``patterns`` collects the constant regular expressions.
 
-    def __init__(self) -> None:
+    Args:
+        counted: All work is counted, not only that in macros.
+    """
+
+    def __init__(self, *, counted: bool) -> None:
         self.patterns: list[str] = []
         self._temporaries = 0
         self._locals: dict[int, str] = {}
-        self._macros = 0
+        self._macros = int(counted)
         self._operators: dict[str, Callable[[Apply], Piece]] = {
             **dict.fromkeys(("_&&_", "_||_"), self._logic),
             **dict.fromkeys(("_==_", "_!=_"), self._equality),
@@ -297,7 +302,11 @@ class Fast:
             return Piece(f"({held} if MIN_INT <= ({sum_}) <= MAX_INT else no())", kind)
         joins = sign == "+" and kind in ("string", "bytes")
         if kind == "double" or (joins and not self._macros):
-            return Piece(f"({self._as(left, kind)} {sign} {self._as(right, kind)})", kind)
+            plain = f"{self._as(left, kind)} {sign} {self._as(right, kind)}"
+            if not joins:
+                return Piece(f"({plain})", kind)
+            held = self._temporary()
+            return Piece(f"({held} if len({held} := {plain}) <= {MAX_RESULT} else no())", kind)
         made = self._call(term, left, right)
         if joins:
             return Piece(made.code, kind)

@@ -18,6 +18,7 @@ class Function:
         operands: How many it takes.
         result: Kind of its result as far as it is certain.
         walks: It takes time in proportion to its operands.
+        grows: Its result may be far longer than its operands: the result is counted.
         pays: Its helper takes the budget first, and pays for what it does.
         special: It may give what JSON does not have.
         declared: Signatures that CEL's library does not know: ``(list(A)) -> A``.
@@ -27,6 +28,7 @@ class Function:
     operands: tuple[int, ...] = (1,)
     result: str = "dyn"
     walks: bool = False
+    grows: bool = False
     pays: bool = False
     special: bool = False
     declared: tuple[str, ...] = ()
@@ -66,7 +68,7 @@ FUNCTIONS: dict[str, Function] = {
     "size": Function("size", result="int"),
     "first": Function("first", declared=("(list(A)) -> A",)),
     "last": Function("last", declared=("(list(A)) -> A",)),
-    "join": Function("join", (1, 2), "string", walks=True),
+    "join": Function("join", (1, 2), "string", walks=True, grows=True),
     # text
     "contains": Function("contains_text", _PAIR, "bool", walks=True),
     "startsWith": Function("starts_with", _PAIR, "bool", walks=True),
@@ -76,7 +78,7 @@ FUNCTIONS: dict[str, Function] = {
     "upperAscii": Function("upper_ascii", result="string", walks=True),
     "trim": Function("trim", result="string", walks=True),
     "split": Function("split", (2, 3), "list", walks=True),
-    "replace": Function("replace", (3, 4), "string", walks=True),
+    "replace": Function("replace", (3, 4), "string", walks=True, grows=True),
     "regex_extract": Function(
         "regex_extract", _PAIR, "string", pays=True, declared=("(string, string) -> string",)
     ),

@@ -108,7 +108,7 @@ def to_uint(value: Any) -> UInt:
     if value.__class__ in (int, UInt):
         return check_uint(value)
     if value.__class__ is float:
-        if -1.0 < value < float(MAX_UINT):
+        if 0.0 <= value < float(MAX_UINT):
             return UInt(value)
         raise EvaluationError(f"uint({value}) does not fit 64 bits")
     if value.__class__ is str and "-" not in value:

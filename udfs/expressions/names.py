@@ -27,7 +27,7 @@ EVENT_FIELDS = {
 EVENT = "event"
 """The variable that holds the whole event, for ``has(event.page_id)``."""
 
-_TYPE = re.compile(r"(?:(?:list|map)\(){0,8}(?:bool|int|double|string|dyn)\)*")
+_TYPE = re.compile(r"((?:list\(|map\(){0,8})(?:bool|int|double|string|dyn)(\){0,8})")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -84,7 +84,8 @@ class Names(msgspec.Struct, frozen=True):
         """Declared types that cannot be used, each with what is wrong and how to mend it."""
         known = self.variables()
         for name, kind in self.types:
-            if not _TYPE.fullmatch(kind):
+            match = _TYPE.fullmatch(kind)
+            if match is None or match[1].count("(") != len(match[2]):
                 yield f"{kind!r}, declared for {name!r}, is no type", "write list(string), say"
             first, *members = name.split(".")
             if not all(map(_IDENTIFIER.match, members)) or known.get(first) not in ("map", "dyn"):

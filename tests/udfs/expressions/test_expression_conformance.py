@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import functools
 import math
 from pathlib import Path
@@ -36,8 +36,8 @@ GIVEN: dict[str, Any] = {
     "m": {"k": 1, "l": {"m": [1, 2]}, "": None},
 }
 NAMES = Names(event=False, values=tuple(GIVEN))
-EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-MICROSECOND = datetime.timedelta(microseconds=1)
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+MICROSECOND = dt.timedelta(microseconds=1)
 ERROR, REFUSED = "error", "refused"
 
 EXACT = "numbers are compared exactly, not after rounding to a double"
@@ -123,9 +123,9 @@ def of_library(value: Any) -> Any:
 
 def native(value: Any) -> Any:
     """A value of the library as ours would be."""
-    if isinstance(value, datetime.datetime):
+    if isinstance(value, dt.datetime):
         return Timestamp((value - EPOCH) // MICROSECOND * 1000)
-    if isinstance(value, datetime.timedelta):
+    if isinstance(value, dt.timedelta):
         return Duration(value // MICROSECOND * 1000)
     if isinstance(value, bytearray):
         return bytes(value)

@@ -11,14 +11,14 @@ Kinds are inferred bottom-up from what this generator itself emits, so a kind ot
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from udfs.expressions.comparisons import ORDER, equal, equal_unknown, one_of, order
 from udfs.expressions.exact import call, literal, macro
 from udfs.expressions.functions import CALLABLE
-from udfs.expressions.kinds import TypeValue, UInt
 from udfs.expressions.limits import MAX_RESULT
 from udfs.expressions.names import EVENT_FIELDS, OPTIONAL_FIELDS
+from udfs.expressions.piece import LITERAL_KINDS, Piece, constants
 from udfs.expressions.terms import (
     Apply,
     Entries,
@@ -35,36 +35,13 @@ from udfs.expressions.terms import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from udfs.expressions.terms import Constant
 
-_LITERAL_KINDS: dict[type, str] = {
-    type(None): "null",
-    bool: "bool",
-    int: "int",
-    UInt: "uint",
-    TypeValue: "type",
-    float: "double",
-    str: "string",
-    bytes: "bytes",
-}
 _CLASSES = {"int": "int", "double": "float", "string": "str", "bytes": "bytes", "list": "list"}
-_NUMBERS = frozenset(("int", "double", "uint"))
 _TEXT_METHODS = {
     "contains": "({1} in {0})",
     "startsWith": "{0}.startswith({1})",
     "endsWith": "{0}.endswith({1})",
 }
-_ORDER = {"_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}
-_SHORT = 60  # characters of source that may stand twice
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Source of a term, its kind, and of a list the kind of its elements, of a map its keys'."""
-
-    code: str
-    kind: str = "dyn"
-    element: str = "dyn"
 
 
 class Fast:
@@ -82,7 +59,7 @@ class Fast:
         self._operators: dict[str, Callable[[Apply], Piece]] = {
             **dict.fromkeys(("_&&_", "_||_"), self._logic),
             **dict.fromkeys(("_==_", "_!=_"), self._equality),
-            **dict.fromkeys(_ORDER, self._order),
+            **dict.fromkeys(ORDER, self._order),
             **dict.fromkeys(("_+_", "_-_", "_*_"), self._arithmetic),
             **dict.fromkeys(_TEXT_METHODS, self._text_method),
             **dict.fromkeys(("first", "last"), self._end),
@@ -99,7 +76,7 @@ class Fast:
         """The source of a term."""
         match term:
             case Literal(value):
-                return Piece(literal(term), _LITERAL_KINDS[type(value)])
+                return Piece(literal(term), LITERAL_KINDS[type(value)])
             case Local(number):
                 return Piece(f"x{number}", self._locals[number])
             case Variable("event"):
@@ -211,19 +188,8 @@ class Fast:
 
     def _order(self, term: Apply) -> Piece:
         left, right = map(self.term, term.args)
-        sign = _ORDER[term.function]
-        kinds = {left.kind, right.kind}
-        plain = f"({left.code} {sign} {right.code})"
-        if kinds <= _NUMBERS or {"string"} <= kinds <= {"string", "dyn"}:
-            return Piece(plain, "bool")  # Python itself refuses str against any other
-        if "dyn" in kinds and kinds & _NUMBERS:
-            held = self._temporary()
-            if left.kind == "dyn":
-                test, plain = left.code, f"{held} {sign} {right.code}"
-            else:
-                test, plain = right.code, f"{left.code} {sign} {held}"
-            return Piece(f"({plain} if ({held} := {test}).__class__ is not bool else no())", "bool")
-        return self._call(term, left, right)
+        code = order(ORDER[term.function], left, right, self._temporary)
+        return Piece(code, "bool") if code else self._call(term, left, right)
 
     def _equality(self, term: Apply) -> Piece:
         code = self._equal(*term.args)
@@ -233,38 +199,17 @@ class Fast:
         left, right = self.term(first), self.term(second)
         if left.kind == "dyn":  # what is known stands left
             left, right, first = right, left, second
-        plain = f"({left.code} == {right.code})"
-        if left.kind in ("string", "bytes") or {left.kind, right.kind} <= _NUMBERS:
-            return plain
-        if left.kind in ("null", "bool"):
-            return f"({right.code} is {left.code})"
-        if left.kind in _NUMBERS:
-            if isinstance(first, Literal) and first.value not in (0, 1):
-                return plain  # no bool equals it
-            held = self._temporary()
-            return f"(({held} := {right.code}) == {left.code} and {held}.__class__ is not bool)"
-        if left.kind == "dyn" and len(left.code) < _SHORT:
-            held = self._temporary()
-            known, helper = f"{held} == {left.code}", f"equal({held}, {left.code})"
-            test = f"({held} := {right.code}).__class__ is str"
-            if not self._macros:
-                return f"({known} if {test} else {helper})"
-        return self._call(Apply("_==_", (first, second)), left, right).code
+        code = equal(first, left, right, self._temporary)
+        if not code and left.kind == "dyn" and not self._macros:
+            code = equal_unknown(left, right, self._temporary)
+        return code or self._call(Apply("_==_", (first, second)), left, right).code
 
     def _in(self, term: Apply) -> Piece:
         item, container = self.term(term.args[0]), self.term(term.args[1])
         if container.kind == "map" and item.kind == "string":
             return Piece(f"({item.code} in {container.code})", "bool")
-        values = _constants(term.args[1])
-        if values and all(isinstance(value, str) for value in values):
-            return Piece(f"({item.code} in {_choices(values)})", "bool")
-        if values and all(type(value) in (int, float) for value in values):
-            if item.kind in _NUMBERS or not {0, 1} & set(values):
-                return Piece(f"({item.code} in {_choices(values)})", "bool")
-            held, choices = self._temporary(), _choices(values)
-            code = f"(({held} := {item.code}) in {choices} and {held}.__class__ is not bool)"
-            return Piece(code, "bool")
-        return self._call(term, item, container)
+        code = one_of(item, constants(term.args[1]), self._temporary)
+        return Piece(code, "bool") if code else self._call(term, item, container)
 
     def _index(self, term: Apply) -> Piece:
         operand, key = self.term(term.args[0]), self.term(term.args[1])
@@ -337,16 +282,3 @@ class Fast:
             guard = f"({held} := {piece.code}).__class__ is str and {guard}"
         search = f"p{number}({held}.encode()) is not None"
         return Piece(f"({search} if {guard} else no())", "bool")
-
-
-def _constants(term: Term) -> tuple[Constant, ...]:
-    """The values of a list literal of constants; empty if it is none."""
-    if not isinstance(term, Items):
-        return ()
-    values = tuple(item.value for item in term.items if isinstance(item, Literal))
-    return values if len(values) == len(term.items) else ()
-
-
-def _choices(values: tuple[Constant, ...]) -> str:
-    """A set: Python's compiler makes it a constant."""
-    return f"{{{', '.join(literal(Literal(value)) for value in values)}}}"

@@ -6,7 +6,16 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from udfs.expressions.kinds import MAX_INT, MAX_UINT, MIN_INT, Duration, Timestamp, UInt
+from udfs.expressions.kinds import (
+    MAX_INT,
+    MAX_UINT,
+    MIN_INT,
+    TYPES,
+    Duration,
+    Timestamp,
+    TypeValue,
+    UInt,
+)
 from udfs.expressions.times import NS_PER_SECOND, duration_text, timestamp_text
 from udfs.expressions.values import EvaluationError, check_uint, refuse
 
@@ -148,3 +157,8 @@ def to_bool(value: Any) -> bool:
             return False
         raise EvaluationError(f"bool() cannot read {value[:40]!r}")
     return refuse("bool", value)
+
+
+def type_of(value: Any) -> TypeValue:
+    """``type(x)``."""
+    return TYPES.get(value.__class__) or refuse("type", value)

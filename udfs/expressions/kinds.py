@@ -79,22 +79,18 @@ _NAMES: dict[type, str] = {
     TypeValue: "type",
     Event: "event",
 }
-_TYPES = {
+_TYPES = {  # where the name of the type is another
     "null": "null_type",
     "timestamp": "google.protobuf.Timestamp",
     "duration": "google.protobuf.Duration",
     "event": "millrace.Event",
 }
-TYPE_NAMES = frozenset(_TYPES.get(name, name) for name in _NAMES.values()) - {"millrace.Event"}
+TYPES = {kind: TypeValue(_TYPES.get(name, name)) for kind, name in _NAMES.items()}
+"""The type of each kind of value."""
+TYPE_NAMES = frozenset(found.name for found in TYPES.values()) - {"millrace.Event"}
 """The types that a text can mention, as in ``type(x) == int``."""
 
 
 def kind_of(value: Any) -> str:
     """CEL's name of a value's kind, as messages have it."""
     return _NAMES.get(value.__class__, str(value.__class__.__name__))
-
-
-def type_of(value: Any) -> TypeValue:
-    """``type(x)``."""
-    kind = kind_of(value)
-    return TypeValue(_TYPES.get(kind, kind))

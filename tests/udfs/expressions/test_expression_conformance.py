@@ -15,7 +15,8 @@ from cel_expr_python.ext import ext_strings
 from udfs.errors import ExpressionInvalid
 from udfs.expressions import EvaluationError, Names, compile_expression
 from udfs.expressions.absorb import FAILURES
-from udfs.expressions.kinds import BoolKey, Duration, Timestamp, TypeValue, UInt, type_of
+from udfs.expressions.conversions import type_of
+from udfs.expressions.kinds import BoolKey, Duration, Timestamp, TypeValue, UInt
 
 FILE = Path(__file__).parents[2] / "conformance" / "cel_cases.txt"
 LINES = FILE.read_text(encoding="utf-8").splitlines()
@@ -100,13 +101,13 @@ def environment() -> Any:
 
 def shown(value: Any) -> Any:
     """A value of either side, with its kind; the library gives times in microseconds."""
+    if isinstance(value, BoolKey):
+        return shown(value.value)
     kind = type_of(value).name
     if isinstance(value, list | tuple):
         return [kind, *map(shown, value)]
     if isinstance(value, dict):
         return {str(shown(key)): shown(element) for key, element in value.items()}
-    if isinstance(value, BoolKey):
-        return shown(value.value)
     if isinstance(value, Timestamp | Duration):
         return kind, value.ns // 1000
     if isinstance(value, TypeValue):

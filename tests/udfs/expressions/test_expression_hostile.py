@@ -81,7 +81,18 @@ def test_keys_of_maps_are_never_attributes(key: str) -> None:
 )
 @pytest.mark.parametrize(
     "text",
-    ["a.__class__", "a == 1", "a > 1", "a + 1", "a in [1]", "a[0]", "size(a)", "string(a)", "a.x"],
+    [
+        "a.__class__",
+        "a == 1",
+        "a > 1",
+        "a + 1",
+        "a in [1]",
+        "a[0]",
+        "size(a)",
+        "string(a)",
+        "a.x",
+        "type(a)",
+    ],
 )
 def test_foreign_values(value: Any, text: str) -> None:
     """A value that is none of CEL's gives a value or an evaluation error, no other exception."""

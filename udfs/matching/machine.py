@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from udfs.errors import ConfigInvalid, Fault
 from udfs.matching import codec, lines, plain, queues, wakes
-from udfs.matching.automaton import Automaton
+from udfs.matching.build import Automaton
 from udfs.matching.check import DEFAULT_MAX_RUNS, check_rules
 from udfs.matching.conditions import cel
+from udfs.matching.flatten import TooManyMovesError
 from udfs.matching.found import Found, in_order
+from udfs.matching.parts import link
 from udfs.matching.predicates import Compiler, Predicate, PredicateTable
 from udfs.matching.rule import CompiledRule
-from udfs.matching.runs import Entry, Runs
+from udfs.matching.runs import Entry, Runs, deadline_of
 from udfs.matching.spec import RuleSpec, Skip
 from udfs.matching.turn import Turn
 
@@ -38,32 +40,31 @@ class Machine:
     def __init__(
         self,
         specs: Sequence[RuleSpec],
-        predicates: Sequence[Sequence[Predicate]],
+        automata: Sequence[Automaton],
         table: Sequence[Predicate],
     ) -> None:
         """Use `compile` instead.
 
         Args:
             specs: Checked rules.
-            predicates: Of each rule, one a step.
+            automata: Of each rule.
             table: All predicates, by index.
         """
         rules = []
-        for index, (spec, its_predicates) in enumerate(zip(specs, predicates, strict=True)):
-            automaton = Automaton(spec, list(its_predicates))
+        for index, (spec, automaton) in enumerate(zip(specs, automata, strict=True)):
             for state in automaton.states:
                 state.rule = index
-                state.window_ms = spec.within_ms
             rules.append(
                 CompiledRule(
                     index=index,
                     spec=spec,
                     structure_hash=spec.structure_hash(),
-                    step_names=tuple(step.name for step in spec.steps),
+                    step_names=tuple(step.name for step in spec.leaves()),
                     states=tuple(automaton.states),
                     start=automaton.start,
                     skips=spec.skip is not Skip.NONE,
                     in_line=spec.skip is not Skip.NONE and lines.never_branch(automaton.states),
+                    has_gaps=any(state.gap_ms is not None for state in automaton.states),
                 )
             )
         self.rules: tuple[CompiledRule, ...] = tuple(rules)
@@ -102,13 +103,13 @@ class Machine:
         """
         specs, faults = check_rules(rules, where, default_max_runs)
         table = PredicateTable(compiler or cel(cache))
-        predicates = [
-            _predicates(spec, table, f"{where}[{index}]", faults) if spec else []
-            for index, spec in enumerate(specs)
-        ]
+        automata = []
+        for index, spec in enumerate(specs):
+            if spec is not None:
+                automata += _automaton(spec, table, f"{where}[{index}]", faults)
         if faults:
             raise ConfigInvalid(faults)
-        machine = cls([spec for spec in specs if spec], predicates, table.predicates)
+        machine = cls([spec for spec in specs if spec], automata, table.predicates)
         machine._expression_errors = table.errors()
         return machine
 
@@ -196,7 +197,7 @@ class Machine:
         """
         for number, _ in starts:
             predicate = self._predicates[number]
-            if predicate.steps_used:
+            if predicate.of_run:
                 return True
             condition = predicate.condition
             if condition is None or condition(event, None, None):
@@ -277,10 +278,10 @@ class Machine:
         """
         if not runs.deadline_exact:
             ends = [
-                run.node.root.time + run.state.window_ms
+                deadline
                 for bucket in runs.buckets.values()
                 for run in bucket
-                if run.state.window_ms is not None
+                if (deadline := deadline_of(run.state, run.node)) is not None
             ]
             for number, found in runs.queues.items():
                 first = queues.first_deadline(self.rules[number], found)
@@ -296,22 +297,21 @@ class Machine:
             self.overflowed[name] = self.overflowed.get(name, 0) + dropped
 
 
-def _predicates(
+def _automaton(
     spec: RuleSpec, table: PredicateTable, where: str, faults: list[Fault]
-) -> list[Predicate]:
-    """Give the predicates of a rule's steps; appends faults."""
-    predicates = []
-    names: list[str] = []
-    for index, step_spec in enumerate(spec.steps):
-        # A repeated step may look at its own earlier repeats.
-        visible = (*names, step_spec.name) if step_spec.times else tuple(names)
-        place = f"{where}.pattern[{index}].where"
-        predicate = table.intern(step_spec.types, step_spec.where, visible, place, faults)
-        if predicate is not None:
-            predicates.append(predicate)
-        if not step_spec.then.negative or index == 0:
-            names.append(step_spec.name)
-    return predicates
+) -> list[Automaton]:
+    """Give the automaton of a rule, none if it has faults, which are appended."""
+    before = len(faults)
+    last = link(spec, table, where, faults)
+    if last is None or len(faults) > before:
+        return []
+    try:
+        return [Automaton(last, spec.within_ms)]
+    except TooManyMovesError:
+        problem = "one event could be read in too many ways"
+        cure = "nest fewer optional steps, or write two rules"
+        faults.append(Fault(f"{where}.pattern", problem, cure))
+        return []
 
 
 def _awaited(runs: Runs, woken: frozenset[int]) -> bool:

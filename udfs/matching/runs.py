@@ -67,6 +67,22 @@ class Node(msgspec.Struct, gc=False, eq=False):
     root: Entry
 
 
+def deadline_of(state: State, node: Node) -> int | None:
+    """Give when a run's time in a state ends, ms; None for never.
+
+    Args:
+        state: Where it stands.
+        node: What it has taken.
+    """
+    window_ms, gap_ms = state.window_ms, state.gap_ms
+    if gap_ms is None:
+        return None if window_ms is None else node.root.time + window_ms
+    deadline = node.entry.time + gap_ms
+    if window_ms is not None and node.root.time + window_ms < deadline:
+        return node.root.time + window_ms
+    return deadline
+
+
 class Run(msgspec.Struct, gc=False, eq=False):
     """A partial match: where it stands and what it has taken."""
 

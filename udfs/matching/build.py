@@ -34,6 +34,8 @@ class Automaton:
 
     def __init__(self, last: Part, window_ms: int | None) -> None:
         self.states: list[State] = []
+        self.limits: dict[str, int] = {}
+        """Time limits between events, ms, by JSON path."""
         self._at = last
         self._following: Part | None = None
         self._group: Part | None = None
@@ -113,10 +115,13 @@ class Automaton:
         """Make a state that has the time limit between events, if there is one."""
         spec = self._at.spec
         state = self._new(self._at.name, kind)
+        key = "gap.max" if spec.times is None else "repeat_within"
         if spec.times is None:
             state.gap_ms = spec.gap_max_ms
         elif ":" in state.name:
             state.gap_ms = spec.repeat_within_ms
+        if state.gap_ms is not None:
+            self.limits[f"{self._at.place}.{key}"] = state.gap_ms
         return state
 
     def _until(self, needs: Formula | None, until: Formula | None) -> Formula | None:

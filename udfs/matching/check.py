@@ -60,7 +60,6 @@ def _rule(
     place = f"{where}.pattern[{len(steps) - 1}]"
     _check_end(steps[-1], place, faults, has_window="within" in rule)
     within_ms = duration_of(rule, "within", where, faults)
-    reader.check_window(within_ms)
     timeouts = rule.get("timeouts", False)
     if timeouts and "within" not in rule and not reader.limited:
         cure = "give 'within', or leave 'timeouts' out"

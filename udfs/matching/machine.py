@@ -71,6 +71,7 @@ class Machine:
         self.overflowed: dict[str, int] = {}
         self._expression_errors: Callable[[], int] = lambda: 0
         self.unknown_runs = 0
+        self._has_gaps = any(rule.has_gaps for rule in rules)
         self._by_hash = {rule.structure_hash: rule for rule in rules}
         self._predicates = tuple(table)
         self._wakes = wakes.index([rule.start for rule in rules], table)
@@ -185,6 +186,9 @@ class Machine:
         ):
             return matches
         matches += self._process(runs, user_id, event, now, (starts, touched, woken), asked)
+        if self._has_gaps and runs.deadline is not None and runs.deadline <= now:
+            # Passing an event over can lead to where the time is over already.
+            matches += self._expire(runs, user_id, now, settled=now)
         return matches
 
     def _begins(self, starts: Starts, event: Event, asked: dict[int, bool]) -> bool:
@@ -260,13 +264,19 @@ class Machine:
         """
         if runs.deadline is None or runs.deadline > now:
             return []
+        return self._expire(runs, user_id, now)
+
+    def _expire(self, runs: Runs, user_id: str, now: int, settled: int = 0) -> list[Match]:
         if runs.packed is not None:
             codec.open_runs(runs, self._by_hash)
         found: list[Found] = []
-        plain.expire(runs, self.rules, now, found)
+        plain.expire(runs, self.rules, now, found, settled)
         for number in list(runs.queues):
             rule = self.rules[number]
-            (lines if rule.in_line else queues).expire(runs, rule, now, found)
+            if rule.in_line:
+                lines.expire(runs, rule, now, found)
+            else:
+                queues.expire(runs, rule, now, found, settled)
         runs.deadline_exact = False
         return in_order(found, user_id)
 
@@ -306,12 +316,22 @@ def _automaton(
     if last is None or len(faults) > before:
         return []
     try:
-        return [Automaton(last, spec.within_ms)]
+        automaton = Automaton(last, spec.within_ms)
+        faults += _too_long(automaton, spec.within_ms)
+        return [automaton]
     except TooManyMovesError:
         problem = "one event could be read in too many ways"
         cure = "nest fewer optional steps, or write two rules"
         faults.append(Fault(f"{where}.pattern", problem, cure))
         return []
+
+
+def _too_long(automaton: Automaton, within_ms: int | None) -> Iterable[Fault]:
+    """Give the time limits between events that are longer than that of the rule."""
+    for place, limit_ms in automaton.limits.items():
+        if within_ms is not None and limit_ms > within_ms:
+            problem = f"{limit_ms} ms between two events is longer than the rule's 'within'"
+            yield Fault(place, problem, "shorten it, or lengthen 'within'")
 
 
 def _awaited(runs: Runs, woken: frozenset[int]) -> bool:

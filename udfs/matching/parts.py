@@ -23,13 +23,15 @@ class Part:
     Args:
         spec: What was asked for.
         before: What comes before it on the same level.
+        place: Its JSON path.
     """
 
-    __slots__ = ("before", "last", "number", "spec", "taken", "until")
+    __slots__ = ("before", "last", "number", "place", "spec", "taken", "until")
 
-    def __init__(self, spec: StepSpec, before: Part | None) -> None:
+    def __init__(self, spec: StepSpec, before: Part | None, place: str) -> None:
         self.spec = spec
         self.before = before
+        self.place = place
         self.last: Part | None = None
         """Of a group: its last part."""
         self.number = -1
@@ -63,8 +65,8 @@ class _Linker:
         """
         part: Part | None = None
         for position, spec in enumerate(steps):
-            part = Part(spec, part)
             place = f"{where}[{position}]"
+            part = Part(spec, part, place)
             if spec.steps:
                 repeated = spec.times is not None
                 names = tuple(leaf.name for leaf in spec.leaves() if not leaf.then.negative)

@@ -155,14 +155,17 @@ def _age(run: Run) -> tuple[list[tuple[int, int]], int]:
     return chain(run.node), run.state.index
 
 
-def expire(runs: Runs, rules: Sequence[CompiledRule], now: int, found: list[Found]) -> None:
-    """End the runs whose window has passed.
+def expire(
+    runs: Runs, rules: Sequence[CompiledRule], now: int, found: list[Found], settled: int = 0
+) -> None:
+    """End the runs whose time has passed.
 
     Args:
         runs: Changed in place.
         rules: By index.
         now: The user's rule time, ms.
         found: Gets absences and time-outs.
+        settled: No absence is told earlier.
     """
     for number, bucket in list(runs.buckets.items()):
         kept = []
@@ -174,7 +177,7 @@ def expire(runs: Runs, rules: Sequence[CompiledRule], now: int, found: list[Foun
                 continue
             rule = rules[state.rule]
             if state.kind is Kind.PENDING:
-                found.append(Found(rule, run.node, deadline, "match"))
+                found.append(Found(rule, run.node, max(deadline, settled), "match"))
             elif rule.spec.timeouts:
                 found.append(Found(rule, run.node, deadline, "timeout"))
             _forget(runs, state.rule)

@@ -100,20 +100,24 @@ def _follow(
     return place is not None or bool(onward)
 
 
-def expire(runs: Runs, rule: CompiledRule, now: int, found: list[Found]) -> None:
-    """End the runs of one rule whose window has passed, deadline by deadline.
+def expire(
+    runs: Runs, rule: CompiledRule, now: int, found: list[Found], settled: int = 0
+) -> None:
+    """End the runs of one rule whose time has passed, deadline by deadline.
 
     Args:
         runs: Of the user; changed in place.
         rule: With a skip strategy.
         now: The user's rule time, ms.
         found: Gets absences, time-outs and the matches that they held back.
+        settled: Deadlines up to here count as one.
     """
     queues = runs.queues[rule.index]
     while True:
         deadline = first_deadline(rule, queues)
         if deadline is None or deadline > now:
             break
+        deadline = max(deadline, settled)
         partial: list[Place] = []
         complete: list[Place] = []
         for place in queues.partial:
@@ -123,7 +127,7 @@ def expire(runs: Runs, rule: CompiledRule, now: int, found: list[Found]) -> None
             elif place.state.kind is Kind.PENDING:
                 push(complete, Place(place.key, None, place.node))
             elif rule.spec.timeouts:
-                found.append(Found(rule, place.node, deadline, "timeout"))
+                found.append(Found(rule, place.node, end, "timeout"))
         queues = Queues(partial, queues.held)
         for place in complete:
             push(queues.held, place)

@@ -36,7 +36,8 @@ class Steps:
     def __init__(self, faults: list[Fault]) -> None:
         self._faults = faults
         self._places: dict[str, str] = {}
-        self._limits: list[tuple[str, int]] = []
+        self.limited = False
+        """Whether any step has a time limit of its own."""
 
     def read(self, steps: Sequence[Mapping[str, Any]], where: str) -> tuple[StepSpec, ...]:
         """Give the checked steps of a whole pattern.
@@ -51,18 +52,6 @@ class Steps:
             problem = f"the repeats of all steps add up to {states}"
             self._fault(where, problem, f"stay below {MAX_STATES} in one rule")
         return found
-
-    @property
-    def limited(self) -> bool:
-        """Whether any step has a time limit of its own."""
-        return bool(self._limits)
-
-    def check_window(self, within_ms: int | None) -> None:
-        """Compare the time limits between events with that of the rule."""
-        for place, limit_ms in self._limits:
-            if within_ms is not None and limit_ms > within_ms:
-                problem = f"{limit_ms} ms between two events is longer than the rule's 'within'"
-                self._fault(place, problem, "shorten it, or lengthen 'within'")
 
     def _fault(self, where: str, problem: str, cure: str) -> None:
         self._faults.append(Fault(where, problem, cure))
@@ -85,8 +74,9 @@ class Steps:
         if "then" in step:
             cure = "leave 'then' out" if outermost else "give 'then' to the group"
             self._fault(f"{where}.then", "nothing comes before the first step", cure)
-        if outermost and "gap" in step:
-            self._fault(f"{where}.gap", "nothing comes before the first step", "leave 'gap' out")
+        if outermost and "min" in step.get("gap", {}):
+            problem = "nothing comes before the first step"
+            self._fault(f"{where}.gap.min", problem, "leave 'gap' out")
 
     def _check_pair(
         self, before: StepSpec, spec: StepSpec, step: Mapping[str, Any], where: str
@@ -118,10 +108,7 @@ class Steps:
         gap = step.get("gap", {})
         gap_max_ms = duration_of(gap, "max", f"{where}.gap", self._faults)
         repeat_within_ms = duration_of(step, "repeat_within", where, self._faults)
-        if gap_max_ms is not None:
-            self._limits.append((f"{where}.gap.max", gap_max_ms))
-        if repeat_within_ms is not None:
-            self._limits.append((f"{where}.repeat_within", repeat_within_ms))
+        self.limited |= gap_max_ms is not None or repeat_within_ms is not None
         types = step.get("event")
         return StepSpec(
             name=step.get("step", ""),

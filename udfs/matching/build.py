@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from udfs.matching.automaton import Action, Kind, State
+from udfs.matching.contiguity import Conditions, until_then
 from udfs.matching.flatten import flatten
-from udfs.matching.logic import TRUE, Formula, both, negate
+from udfs.matching.logic import Formula, both, negate
 from udfs.matching.parts import Part
 from udfs.matching.spec import Then
 
@@ -38,9 +39,7 @@ class Automaton:
         """Time limits between events, ms, by JSON path."""
         self._at = last
         self._following: Part | None = None
-        self._group: Part | None = None
-        self._later_round: set[Part] = set()
-        """Groups of which a round but the first is being made."""
+        self._conditions = Conditions()
         self._stops: dict[str, State] = {}
         self._names: set[str] = set()
         self._unchanged: dict[str, State] = {}
@@ -61,12 +60,12 @@ class Automaton:
                 # In the middle it becomes edges of its neighbours; at the end it waits.
                 timed = part.spec.gap_max_ms is not None or self._has_window
                 if timed and sink.kind is Kind.FINAL:
-                    taken = self._taken(part)
+                    taken = self._conditions.taken(part)
                     sink = self._standing(Kind.PENDING)
                     sink.add(Action.PROCEED, self._stop(part), taken)
                     sink.add(Action.IGNORE, sink, negate(taken))
             elif then is Then.NOT_NEXT:
-                taken = self._taken(part)
+                taken = self._conditions.taken(part)
                 here = self._standing(Kind.NORMAL)
                 stop = self._stop(part)
                 # Proceeding into the final state would need no event at all.
@@ -89,12 +88,16 @@ class Automaton:
         part, times = self._at, self._at.spec.times
         if times is None:
             state = self._one(
-                sink, sink, self._taken(part), self._passing(part), optional=part.spec.optional
+                sink,
+                sink,
+                self._conditions.taken(part),
+                self._conditions.before(part),
+                optional=part.spec.optional,
             )
         elif times.most is None:
-            self._later_round.add(part)
+            self._conditions.later_round.add(part)
             loop = self._loop(self._without_nots(sink))
-            self._later_round.discard(part)
+            self._conditions.later_round.discard(part)
             state = self._repeats(loop, sink, times)
         else:
             state = self._repeats(sink, sink, times)
@@ -124,64 +127,23 @@ class Automaton:
             self.limits[f"{self._at.place}.{key}"] = state.gap_ms
         return state
 
-    def _until(self, needs: Formula | None, until: Formula | None) -> Formula | None:
-        if until is None or needs is None:
-            return needs
-        return both(negate(until), needs)
-
-    def _of_group(self, needs: Formula) -> Formula:
-        found = self._until(needs, self._group.until if self._group else None)
-        assert found is not None
-        return found
-
-    def _taken(self, part: Part) -> Formula:
-        return self._of_group(part.taken)
-
-    def _is_head(self, part: Part) -> bool:
-        return self._group is not None and part.before is None
-
-    def _ignoring(self, part: Part, how: Then) -> Formula | None:
-        """Give what must hold to ignore an event; None if nothing may be ignored."""
-        if how is Then.NEXT:
-            return None
-        return self._of_group(negate(part.taken) if how is Then.FOLLOWED_BY else TRUE)
-
-    def _passing(self, part: Part) -> Formula | None:
-        """Give what must hold to ignore an event before the part."""
-        how = part.spec.then
-        if self._is_head(part) and self._group is not None:
-            later = self._group in self._later_round
-            if later:
-                how = self._group.spec.inner
-            else:
-                # A group that begins its level follows at once, whatever the level follows.
-                how = self._group.spec.then if self._group.before is not None else Then.NEXT
-        return self._ignoring(part, how)
-
-    def _between(self, part: Part) -> Formula | None:
-        """Give what must hold to ignore an event between repeats of the part."""
-        spec = part.spec
-        if self._is_head(part) and self._group is not None:
-            spec = self._group.spec
-        return self._ignoring(part, spec.inner)
-
     def _stop(self, part: Part) -> State:
         name = part.spec.name
         stop = self._stops.get(name)
         if stop is None:
             stop = self._stops[name] = self._new(name, Kind.STOP)
             stop.step = part.number
-            stop.add(Action.TAKE, stop, self._taken(part))
+            stop.add(Action.TAKE, stop, self._conditions.taken(part))
         return stop
 
     def _repeats(self, sink: State, after: State, times: Times) -> State:
         """Chain the repeats of a part, the last first."""
         part = self._at
         most = times.least if times.most is None else times.most
-        self._later_round.add(part)
+        self._conditions.later_round.add(part)
         until = part.until
-        between = self._until(self._between(part), until)
-        taken = self._until(self._taken(part), until)
+        between = until_then(self._conditions.between(part), until)
+        taken = until_then(self._conditions.taken(part), until)
         assert taken is not None
         if part.spec.greedy and most != times.least:
             _hold_back(sink, taken)
@@ -191,8 +153,10 @@ class Automaton:
         for _ in range(times.least - 1):
             sink = self._one(sink, None, taken, between, optional=False)
             self._add_following_stop(sink)
-        self._later_round.discard(part)
-        return self._one(sink, after, taken, self._passing(part), optional=part.spec.optional)
+        self._conditions.later_round.discard(part)
+        return self._one(
+            sink, after, taken, self._conditions.before(part), optional=part.spec.optional
+        )
 
     def _one(
         self,
@@ -216,7 +180,7 @@ class Automaton:
             self._add_leaving_out(state, after)
         if passing is not None:
             aside = state
-            if optional or self._heads_optional_group(part):
+            if optional or self._conditions.heads_optional_group(part):
                 # Having ignored once, the run may not proceed again: that branch exists already.
                 aside = self._new(part.name, Kind.NORMAL)
                 aside.add(Action.TAKE, sink, taken)
@@ -227,7 +191,7 @@ class Automaton:
 
     def _add_leaving_out(self, state: State, after: State) -> None:
         until = self._at.until
-        onward = self._of_group(TRUE)
+        onward = self._conditions.onward()
         if self._at.spec.greedy and until is not None:
             unchanged = self._unchanged.get(after.name)
             if unchanged is not None:
@@ -235,15 +199,9 @@ class Automaton:
             onward = both(onward, negate(until))
         state.add(Action.PROCEED, after, onward)
 
-    def _heads_optional_group(self, part: Part) -> bool:
-        group = self._group
-        if group is None or not self._is_head(part):
-            return False
-        return group not in self._later_round and group.spec.optional
-
     def _round(self, group: Part, sink: State, after: State | None, *, optional: bool) -> State:
         """Make the states of a group, once."""
-        onward = self._of_group(TRUE)
+        onward = self._conditions.onward()
         state = self._inside(group, sink)
         if optional:
             assert after is not None
@@ -252,10 +210,10 @@ class Automaton:
 
     def _inside(self, group: Part, sink: State) -> State:
         assert group.last is not None
-        outer = self._at, self._following, self._group
-        self._group, self._at = group, group.last
+        outer = self._at, self._following, self._conditions.group
+        self._conditions.group, self._at = group, group.last
         state = self._convert(self._middle(sink))
-        self._at, self._following, self._group = outer
+        self._at, self._following, self._conditions.group = outer
         return state
 
     def _loop(self, sink: State) -> State:
@@ -264,17 +222,17 @@ class Automaton:
         if part.last is not None:
             return self._loop_of_group(part, sink)
         until = part.until
-        passing = self._until(self._between(part), until)
-        taken = self._until(self._taken(part), until)
+        passing = until_then(self._conditions.between(part), until)
+        taken = until_then(self._conditions.taken(part), until)
         assert taken is not None
         loop = self._standing(Kind.NORMAL)
         if part.spec.greedy:
             if until is not None:
                 self._unchanged[sink.name] = self._copy(sink)
             self._add_leaving_out(loop, sink)
-            _hold_back(sink, self._taken(part))
+            _hold_back(sink, self._conditions.taken(part))
         else:
-            loop.add(Action.PROCEED, sink, self._of_group(TRUE))
+            loop.add(Action.PROCEED, sink, self._conditions.onward())
         loop.add(Action.TAKE, loop, taken)
         self._add_following_stop(loop)
         if passing is not None:
@@ -286,7 +244,7 @@ class Automaton:
         return loop
 
     def _loop_of_group(self, group: Part, sink: State) -> State:
-        onward = self._of_group(TRUE)
+        onward = self._conditions.onward()
         again = self._standing(Kind.NORMAL)
         state = self._inside(group, again)
         state.add(Action.PROCEED, sink, onward)
@@ -307,12 +265,12 @@ class Automaton:
 
     def _add_stops(self, state: State) -> None:
         for part in self._nots_before():
-            state.add(Action.PROCEED, self._stop(part), self._taken(part))
+            state.add(Action.PROCEED, self._stop(part), self._conditions.taken(part))
 
     def _add_following_stop(self, state: State) -> None:
         following = self._following
         if following is not None and following.spec.then is Then.NOT_FOLLOWED_BY:
-            state.add(Action.PROCEED, self._stop(following), self._taken(following))
+            state.add(Action.PROCEED, self._stop(following), self._conditions.taken(following))
 
     def _without_nots(self, sink: State) -> State:
         """Give a copy of the state that the absences before the current part cannot stop."""

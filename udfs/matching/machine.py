@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from udfs.errors import ConfigInvalid, Fault
+from udfs.errors import ConfigInvalid
 from udfs.matching import codec, lines, plain, queues, wakes
-from udfs.matching.build import Automaton
+from udfs.matching.assembly import automaton_of
 from udfs.matching.check import DEFAULT_MAX_RUNS, check_rules
 from udfs.matching.conditions import cel
-from udfs.matching.flatten import TooManyMovesError
 from udfs.matching.found import Found, in_order
-from udfs.matching.parts import link
 from udfs.matching.predicates import Compiler, Predicate, PredicateTable
 from udfs.matching.rule import CompiledRule
 from udfs.matching.runs import Entry, Runs, deadline_of
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
 
     from udfs.events.event import Event
     from udfs.expressions import CodeCache
+    from udfs.matching.build import Automaton
     from udfs.matching.result import Match
     from udfs.matching.wakes import Starts
 
@@ -104,13 +103,18 @@ class Machine:
         """
         specs, faults = check_rules(rules, where, default_max_runs)
         table = PredicateTable(compiler or cel(cache))
-        automata = []
-        for index, spec in enumerate(specs):
-            if spec is not None:
-                automata += _automaton(spec, table, f"{where}[{index}]", faults)
+        automata = [
+            automaton_of(spec, table, f"{where}[{index}]", faults)
+            for index, spec in enumerate(specs)
+            if spec is not None
+        ]
         if faults:
             raise ConfigInvalid(faults)
-        machine = cls([spec for spec in specs if spec], automata, table.predicates)
+        machine = cls(
+            [spec for spec in specs if spec],
+            [automaton for automaton in automata if automaton],
+            table.predicates,
+        )
         machine._expression_errors = table.errors()
         return machine
 
@@ -305,33 +309,6 @@ class Machine:
         if dropped:
             name = self.rules[number].name
             self.overflowed[name] = self.overflowed.get(name, 0) + dropped
-
-
-def _automaton(
-    spec: RuleSpec, table: PredicateTable, where: str, faults: list[Fault]
-) -> list[Automaton]:
-    """Give the automaton of a rule, none if it has faults, which are appended."""
-    before = len(faults)
-    last = link(spec, table, where, faults)
-    if last is None or len(faults) > before:
-        return []
-    try:
-        automaton = Automaton(last, spec.within_ms)
-        faults += _too_long(automaton, spec.within_ms)
-        return [automaton]
-    except TooManyMovesError:
-        problem = "one event could be read in too many ways"
-        cure = "nest fewer optional steps, or write two rules"
-        faults.append(Fault(f"{where}.pattern", problem, cure))
-        return []
-
-
-def _too_long(automaton: Automaton, within_ms: int | None) -> Iterable[Fault]:
-    """Give the time limits between events that are longer than that of the rule."""
-    for place, limit_ms in automaton.limits.items():
-        if within_ms is not None and limit_ms > within_ms:
-            problem = f"{limit_ms} ms between two events is longer than the rule's 'within'"
-            yield Fault(place, problem, "shorten it, or lengthen 'within'")
 
 
 def _awaited(runs: Runs, woken: frozenset[int]) -> bool:

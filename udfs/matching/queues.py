@@ -100,9 +100,7 @@ def _follow(
     return place is not None or bool(onward)
 
 
-def expire(
-    runs: Runs, rule: CompiledRule, now: int, found: list[Found], settled: int = 0
-) -> None:
+def expire(runs: Runs, rule: CompiledRule, now: int, found: list[Found], settled: int = 0) -> None:
     """End the runs of one rule whose time has passed, deadline by deadline.
 
     Args:

@@ -29,7 +29,7 @@ class Draw:
     """
 
     def __init__(self, seed: int, number: int) -> None:
-        self._random = random.Random(f"{seed}/{number}")  # noqa: S311 - tests want it repeatable
+        self._random = random.Random(f"{seed}/{number}")
         self._names: list[str] = []
         self._count = 0
         self._sloppy = self._maybe(0.06)

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 def automaton_of(
     spec: RuleSpec, table: PredicateTable, where: str, faults: list[Fault]
 ) -> Automaton | None:
-    """Give the automaton of a rule; None if its expressions have faults or it is too large.
+    """Give the automaton of a rule; None if it has faults or is too large.
 
     Args:
         spec: The rule.
         table: Gets its predicates.
         where: JSON path of the rule.
-        faults: Gets what is wrong.
+        faults: What is wrong so far; gets what else is.
     """
-    before = len(faults)
     last = link(spec, table, where, faults)
-    if last is None or len(faults) > before:
+    # A rule with faults is not compiled: a loop without an end would not come to one here.
+    if last is None or any(fault.where.startswith(f"{where}.") for fault in faults):
         return None
     try:
         automaton = Automaton(last, spec.within_ms)

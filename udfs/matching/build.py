@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from udfs.matching.automaton import Action, Kind, State
 from udfs.matching.contiguity import Conditions, until_then
 from udfs.matching.flatten import flatten
-from udfs.matching.logic import Formula, both, negate
+from udfs.matching.logic import Conjunction, Formula, both, negate
 from udfs.matching.parts import Part
 from udfs.matching.spec import Then
 
@@ -48,8 +48,9 @@ class Automaton:
         self.start = self._convert(self._middle(self._new(END, Kind.FINAL)))
         for state in self.states:
             state.window_ms = window_ms
+        completions: dict[State, tuple[Conjunction, ...]] = {}
         for state in self.states:
-            flatten(state)
+            flatten(state, completions)
 
     def _middle(self, sink: State) -> State:
         """Make the states of all parts of this level but the first."""

@@ -15,8 +15,12 @@ class TooManyMovesError(Exception):
     """A pattern in which one event could be read in too many ways."""
 
 
-def flatten(state: State) -> None:
+def flatten(state: State, completions: dict[State, tuple[Conjunction, ...]]) -> None:
     """Follow the proceed edges and set the state's moves, in Flink's order.
+
+    Args:
+        state: The state.
+        completions: What was found for states that are the target of a take; grows.
 
     Raises:
         TooManyMovesError: There are more than `MAX_MOVES`.
@@ -35,7 +39,11 @@ def flatten(state: State) -> None:
                 waiting.append((target, needs))
                 continue
             takes = action is Action.TAKE
-            completes = _completions(target) if takes else ()
+            completes: tuple[Conjunction, ...] = ()
+            if takes:
+                if target not in completions:
+                    completions[target] = _completions(target)
+                completes = completions[target]
             moves.append(
                 Move(takes, target, here.step, _plain(needs), tuple(map(_plain, completes)))
             )

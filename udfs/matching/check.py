@@ -64,6 +64,10 @@ def _rule(
     if timeouts and "within" not in rule and not reader.limited:
         cure = "give 'within', or leave 'timeouts' out"
         faults.append(Fault(f"{where}.timeouts", "time-outs need a window", cure))
+    if rule.get("state") == "finish_old" and "within" not in rule:
+        problem = "old runs finish when their window has passed, and this rule has none"
+        faults.append(Fault(f"{where}.state", problem, "give 'within', or leave 'state' out"))
+    fuse = rule.get("max_matches_per_minute")
     max_runs = rule.get("max_runs", default_max_runs)
     skip, skip_step = _skip(rule.get("after_match", "no_skip"), steps, where, faults)
     return RuleSpec(
@@ -77,6 +81,9 @@ def _rule(
         timeouts=timeouts,
         max_runs=None if max_runs is None else int(max_runs),
         drop_oldest=rule.get("on_overflow", "drop_oldest") == "drop_oldest",
+        shadow=rule.get("mode") == "shadow",
+        fuse=None if fuse is None else int(fuse),
+        finish_old=rule.get("state") == "finish_old",
     )
 
 

@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from udfs.errors import ConfigInvalid
 from udfs.matching import codec, lines, plain, queues, wakes
-from udfs.matching.assembly import automaton_of
+from udfs.matching.ages import Ages
+from udfs.matching.assembly import automata_of, compiled_rule, finishing
 from udfs.matching.check import DEFAULT_MAX_RUNS, check_rules
 from udfs.matching.conditions import cel
+from udfs.matching.costs import Sampler
 from udfs.matching.found import Found, in_order
 from udfs.matching.predicates import Compiler, Predicate, PredicateTable
 from udfs.matching.rule import CompiledRule
 from udfs.matching.runs import Entry, Runs, deadline_of
-from udfs.matching.spec import RuleSpec, Skip
+from udfs.matching.spec import RuleSpec
 from udfs.matching.turn import Turn
+from udfs.matching.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,38 +37,28 @@ class Machine:
         event_types: Types that can change anything; None for all.
         overflowed: By rule name: partial matches dropped because of ``max_runs``.
         unknown_runs: Runs dropped on decoding because their rule is gone or has changed.
+        watch: Counts matches and keeps back those in the shadow; None keeps back nothing.
+        ages: Since when rules are in force.
+        sampler: Accounts for what each rule costs; None until `sample`.
     """
 
     def __init__(
         self,
-        specs: Sequence[RuleSpec],
-        automata: Sequence[Automaton],
+        compiled: Sequence[tuple[RuleSpec, Automaton]],
         table: Sequence[Predicate],
+        current: int,
     ) -> None:
         """Use `compile` instead.
 
         Args:
-            specs: Checked rules.
-            automata: Of each rule.
+            compiled: Checked rules, each with its automaton.
             table: All predicates, by index.
+            current: How many rules are in force; what comes after may only finish.
         """
-        rules = []
-        for index, (spec, automaton) in enumerate(zip(specs, automata, strict=True)):
-            for state in automaton.states:
-                state.rule = index
-            rules.append(
-                CompiledRule(
-                    index=index,
-                    spec=spec,
-                    structure_hash=spec.structure_hash(),
-                    step_names=tuple(step.name for step in spec.leaves()),
-                    states=tuple(automaton.states),
-                    start=automaton.start,
-                    skips=spec.skip is not Skip.NONE,
-                    in_line=spec.skip is not Skip.NONE and lines.never_branch(automaton.states),
-                    has_gaps=any(state.gap_ms is not None for state in automaton.states),
-                )
-            )
+        rules = [
+            compiled_rule(index, spec, automaton, finishing=index >= current)
+            for index, (spec, automaton) in enumerate(compiled)
+        ]
         self.rules: tuple[CompiledRule, ...] = tuple(rules)
         self.overflowed: dict[str, int] = {}
         self._expression_errors: Callable[[], int] = lambda: 0
@@ -73,8 +66,11 @@ class Machine:
         self._has_gaps = any(rule.has_gaps for rule in rules)
         self._by_hash = {rule.structure_hash: rule for rule in rules}
         self._predicates = tuple(table)
-        self._wakes = wakes.index([rule.start for rule in rules], table)
+        self._wakes = wakes.index([rule.start for rule in rules], table, current)
         self.event_types = self._wakes.event_types
+        self.watch: Watch | None = Watch([spec for spec, _ in compiled[:current]])
+        self.sampler: Sampler | None = None
+        self.ages = Ages(self.rules[:current])
 
     @classmethod
     def compile(
@@ -85,6 +81,7 @@ class Machine:
         *,
         default_max_runs: int | None = DEFAULT_MAX_RUNS,
         compiler: Compiler | None = None,
+        previous: Sequence[Mapping[str, Any]] = (),
     ) -> Machine:
         """Compile a rule set.
 
@@ -94,6 +91,8 @@ class Machine:
             where: JSON path of the list, for messages.
             default_max_runs: Cap of rules that name none; None for no cap.
             compiler: Of ``where`` texts, in place of CEL.
+            previous: Rules of the set before; those that a new one with ``state: finish_old``
+                replaces keep their runs until their window has passed.
 
         Returns:
             The machine.
@@ -103,18 +102,14 @@ class Machine:
         """
         specs, faults = check_rules(rules, where, default_max_runs)
         table = PredicateTable(compiler or cel(cache))
-        automata = [
-            automaton_of(spec, table, f"{where}[{index}]", faults)
-            for index, spec in enumerate(specs)
-            if spec is not None
-        ]
+        current = automata_of(specs, table, where, faults)
         if faults:
             raise ConfigInvalid(faults)
-        machine = cls(
-            [spec for spec in specs if spec],
-            [automaton for automaton in automata if automaton],
-            table.predicates,
+        old = finishing(
+            check_rules(previous, "previous", default_max_runs)[0], [spec for spec, _ in current]
         )
+        compiled = [*current, *automata_of(old, table, "previous", [])]
+        machine = cls(compiled, table.predicates, len(current))
         machine._expression_errors = table.errors()
         return machine
 
@@ -125,7 +120,16 @@ class Machine:
 
     def steps_by_rule(self) -> dict[str, tuple[str, ...]]:
         """Give the names of each rule's steps, by the rule's name."""
-        return {rule.spec.name: rule.step_names for rule in self.rules}
+        return {rule.name: rule.step_names for rule in self.rules if not rule.finishing}
+
+    def sample(self, clock: Callable[[], float], every: int = 256) -> None:
+        """Account for what each rule costs, from now on (see `Sampler`).
+
+        Args:
+            clock: Gives seconds.
+            every: One processed event in so many is measured.
+        """
+        self.sampler = Sampler(self.rules, clock, every)
 
     def decode(self, blob: bytes) -> Runs:
         """Read the runs of a user; those of unknown rules are dropped and counted. HOT.
@@ -172,7 +176,7 @@ class Machine:
             each by rule, then by start of the run.
         """
         deadline = runs.deadline
-        matches = [] if deadline is None or deadline > now else self.due(runs, user_id, now)
+        matches = [] if deadline is None or deadline > now else self._expire(runs, user_id, now)
         event_type = event.event_type
         index = self._wakes
         starts = index.starts.get(event_type, index.starts_other)
@@ -188,12 +192,17 @@ class Machine:
             or (runs.queues and _awaited(runs, woken))
             or (starts and self._begins(starts, event, asked))
         ):
-            return matches
-        matches += self._process(runs, user_id, event, now, (starts, touched, woken), asked)
+            return self._sifted(matches) if matches else matches
+        concerned = (starts, touched, woken)
+        if self.sampler is not None and self.sampler.due():
+            with self.sampler.measure(runs, touched, starts):
+                matches += self._process(runs, user_id, event, now, concerned, asked)
+        else:
+            matches += self._process(runs, user_id, event, now, concerned, asked)
         if self._has_gaps and runs.deadline is not None and runs.deadline <= now:
             # Passing an event over can lead to where the time is over already.
             matches += self._expire(runs, user_id, now, settled=now)
-        return matches
+        return self._sifted(matches) if matches else matches
 
     def _begins(self, starts: Starts, event: Event, asked: dict[int, bool]) -> bool:
         """Whether any rule may begin here: asked before anything is prepared for it. HOT.
@@ -268,7 +277,11 @@ class Machine:
         """
         if runs.deadline is None or runs.deadline > now:
             return []
-        return self._expire(runs, user_id, now)
+        return self._sifted(self._expire(runs, user_id, now))
+
+    def _sifted(self, matches: list[Match]) -> list[Match]:
+        """Keep back the matches of rules in the shadow."""
+        return matches if self.watch is None else self.watch.sift(matches)
 
     def _expire(self, runs: Runs, user_id: str, now: int, settled: int = 0) -> list[Match]:
         if runs.packed is not None:

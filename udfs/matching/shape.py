@@ -90,8 +90,6 @@ def _told(error: Any) -> list[tuple[Path, str, str]]:
     if error.validator == "anyOf":
         # Only steps have alternatives: a step needs a name, a group its steps.
         return [((*path, "step"), "missing", schema["properties"]["step"]["description"])]
-    if error.validator == "not":
-        return [(path, f"{path[-1]!r} is not supported yet", schema["description"])]
     cure = schema.get("description", "see udfs/matching/rule.schema.json")
     return [(path, f"{_shown(error.instance)} is not allowed here", cure)]
 

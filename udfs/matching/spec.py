@@ -112,6 +112,9 @@ class RuleSpec(msgspec.Struct, frozen=True):
         timeouts: Whether runs that pass the window are reported.
         max_runs: Most partial matches of one user; None for no cap.
         drop_oldest: What goes when there are more: the oldest, or else the newest.
+        shadow: Whether matches are only counted.
+        fuse: More matches than this in a minute turn the rule to shadow; None for no fuse.
+        finish_old: Whether runs of an older structure go on to their end.
     """
 
     name: str
@@ -124,6 +127,9 @@ class RuleSpec(msgspec.Struct, frozen=True):
     timeouts: bool
     max_runs: int | None
     drop_oldest: bool
+    shadow: bool = False
+    fuse: int | None = None
+    finish_old: bool = False
 
     def leaves(self) -> tuple[StepSpec, ...]:
         """Give all steps, those in groups too, in order."""

@@ -101,7 +101,8 @@ class Steps:
             self._refuse(step, _NOT_OF_ABSENCES, f"a {then.value} step", where)
         if "steps" in step:
             inner = self._group(step, then, times, where)
-        self._check_repeats(step, times, where)
+        if not then.negative:
+            self._check_repeats(step, times, where)
         if may_be_absent and step.get("optional", False):
             problem = f"times {step['times']!r} already says so"
             self._fault(f"{where}.optional", problem, "leave 'optional' out")

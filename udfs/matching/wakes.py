@@ -39,12 +39,13 @@ class Wakes(msgspec.Struct, frozen=True):
         return None if self.starts_other or self.buckets_other else frozenset(self.starts)
 
 
-def index(starts: Sequence[State], table: Sequence[Predicate]) -> Wakes:
+def index(starts: Sequence[State], table: Sequence[Predicate], current: int) -> Wakes:
     """Number what wakes each state (sets `State.wake`) and give the index.
 
     Args:
         starts: The start states, in rule order.
         table: The predicates, by index.
+        current: Of so many rules runs may begin.
     """
     types = sorted({name for predicate in table for name in predicate.types or ()})
     every: list[str | None] = [*types, None]
@@ -69,7 +70,7 @@ def index(starts: Sequence[State], table: Sequence[Predicate]) -> Wakes:
         name: frozenset(number for wakers, number in numbers.items() if name in wakers)
         for name in every
     }
-    begin = {name: _starts(starts, table, name) for name in every}
+    begin = {name: _starts(starts[:current], table, name) for name in every}
     return Wakes(
         starts={name: begin[name] for name in types},
         starts_other=begin[None],

@@ -65,3 +65,35 @@ def test_runs_stored_after_every_event(seed: int) -> None:
     """Written and read between any two events, the answers are the same, in the same order."""
     case = draw(seed, 0)
     assert answer(case, stored=True) == answer(case)
+
+
+@settings(max_examples=150)
+@given(SEEDS)
+def test_events_of_other_types_can_be_left_out(seed: int) -> None:
+    """Events outside `event_types` change nothing but the clock."""
+    [rule], events = rules_of(seed, 1), events_of(seed)
+    types = Machine.compile([rule]).event_types
+    if types is not None:
+        concerned = [event for event in events if event.event_type in types]
+        assert run([rule], events) == run([rule], concerned)
+
+
+@settings(max_examples=150)
+@given(SEEDS, st.data())
+def test_deadlines_fire_once_whenever_time_moves(seed: int, data: st.DataObject) -> None:
+    """However the clock moves between events, the answers are the same."""
+    [rule], events = rules_of(seed, 1), events_of(seed)
+    machine = Machine.compile([rule])
+    runs = Runs()
+    found: list[Match] = []
+    clock = 0
+    for event in events:
+        while clock < event.event_time and data.draw(st.booleans()):
+            clock = data.draw(st.integers(clock + 1, event.event_time))
+            found += machine.due(runs, "u", clock)
+        found += machine.advance(runs, "u", event, event.event_time)
+        clock = event.event_time
+    while (deadline := machine.next_deadline(runs)) is not None:
+        assert not machine.due(runs, "u", deadline - 1)
+        found += machine.due(runs, "u", deadline)
+    assert found == run([rule], events)

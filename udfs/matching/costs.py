@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from udfs.matching.ladders import Starts
     from udfs.matching.rule import CompiledRule
     from udfs.matching.runs import Runs
-    from udfs.matching.wakes import Starts
 
 
 class Cost(msgspec.Struct):

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from udfs.events.event import Event
     from udfs.expressions import CodeCache
     from udfs.matching.build import Automaton
+    from udfs.matching.ladders import Ladder, Starts
     from udfs.matching.result import Match
-    from udfs.matching.wakes import Starts
 
 
 class Machine:
@@ -187,22 +187,55 @@ class Machine:
         if runs.buckets:
             touched = [number for number in runs.buckets if number in woken]
         asked: dict[int, bool] = {}
+        begun: dict[int, None] = {}
+        if starts.ladders:
+            self._climb(starts.ladders, event, asked, begun)
         if not (
             touched
             or (runs.queues and _awaited(runs, woken))
-            or (starts and self._begins(starts, event, asked))
+            or begun
+            or (starts.others and self._begins(starts.others, event, asked))
         ):
             return self._sifted(matches) if matches else matches
-        concerned = (starts, touched, woken)
+        concerned = (starts.others, touched, woken)
         if self.sampler is not None and self.sampler.due():
-            with self.sampler.measure(runs, touched, starts):
-                matches += self._process(runs, user_id, event, now, concerned, asked)
+            with self.sampler.measure(runs, touched, starts.starts):
+                matches += self._process(runs, user_id, event, now, concerned, asked, begun)
         else:
-            matches += self._process(runs, user_id, event, now, concerned, asked)
+            matches += self._process(runs, user_id, event, now, concerned, asked, begun)
         if self._has_gaps and runs.deadline is not None and runs.deadline <= now:
             # Passing an event over can lead to where the time is over already.
             matches += self._expire(runs, user_id, now, settled=now)
         return self._sifted(matches) if matches else matches
+
+    def _climb(
+        self,
+        ladders: Iterable[Ladder],
+        event: Event,
+        asked: dict[int, bool],
+        begun: dict[int, None],
+    ) -> None:
+        """Note the rules that begin because of a comparison. HOT.
+
+        Args:
+            ladders: Those of the event's type.
+            event: The event.
+            asked: Gets the outcomes that are known now.
+            begun: Gets the rules.
+        """
+        for ladder in ladders:
+            holding = ladder.holding(event.props)
+            if holding is None:
+                holding = []
+                for start in ladder.starts:
+                    condition = self._predicates[start[0]].condition
+                    outcome = asked[start[0]] = condition is None or condition(event, None, None)
+                    if outcome:
+                        holding.append(start)
+            for number, rules in holding:
+                asked[number] = True
+                for rule in rules:
+                    begun[rule] = None
 
     def _begins(self, starts: Starts, event: Event, asked: dict[int, bool]) -> bool:
         """Whether any rule may begin here: asked before anything is prepared for it. HOT.
@@ -231,12 +264,12 @@ class Machine:
         now: int,
         concerned: tuple[Starts, Iterable[int], frozenset[int]],
         asked: dict[int, bool],
+        begun: dict[int, None],
     ) -> list[Match]:
         """Process an event that concerns a start state or a run. HOT."""
         starts, touched, woken = concerned
         turn = Turn(event, Entry(0, now, None, event), self._predicates, self.rules)
         turn.outcomes = asked
-        begun: dict[int, None] = {}
         for predicate, rules in starts:
             if asked[predicate] if predicate in asked else turn.ask(predicate):
                 begun.update(dict.fromkeys(rules))

@@ -9,6 +9,7 @@ import msgspec
 
 from udfs.errors import ExpressionInvalid, Fault
 from udfs.events.event import Event
+from udfs.matching.ladders import Comparison, comparison_of
 
 Steps: TypeAlias = Mapping[str, list[Event]]
 """The events that a run has taken so far, by step."""
@@ -58,6 +59,8 @@ class Predicate(msgspec.Struct, frozen=True, eq=False):
     steps_used: tuple[str, ...]
     gap: tuple[int, int] | None = None
     """A step and the shortest time, ms, since the last event of another step, if there is any."""
+    comparison: Comparison | None = None
+    """What the condition is, if it is nothing but the comparison of a property with a number."""
 
     @property
     def of_run(self) -> bool:
@@ -119,6 +122,7 @@ class PredicateTable:
                 None if compiled is None else compiled.condition,
                 () if compiled is None else tuple(sorted(compiled.steps_used)),
                 gap,
+                comparison_of(text) if gap is None else None,
             )
             self.predicates.append(predicate)
         return predicate

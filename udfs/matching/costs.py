@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from udfs.matching.ladders import Starts
     from udfs.matching.rule import CompiledRule
     from udfs.matching.runs import Runs
 
@@ -60,15 +59,15 @@ class Sampler:
         return True
 
     @contextmanager
-    def measure(self, runs: Runs, touched: Iterable[int], starts: Starts) -> Iterator[None]:
+    def measure(self, runs: Runs, touched: Iterable[int], begins: Iterable[int]) -> Iterator[None]:
         """Measure the work of one event and share its time out.
 
         Args:
             runs: The user's, before the work.
             touched: Buckets that the event may change.
-            starts: What may begin with it.
+            begins: Rules that may begin with it, or that it may move on together.
         """
-        looked_at = {number: 1 for _, rules in starts for number in rules}
+        looked_at = dict.fromkeys(begins, 1)
         for number in touched:
             for run in runs.buckets[number]:
                 looked_at[run.state.rule] = looked_at.get(run.state.rule, 0) + 1

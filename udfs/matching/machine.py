@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from udfs.errors import ConfigInvalid
-from udfs.matching import codec, lines, plain, queues, wakes
+from udfs.matching import codec, handover, lines, plain, queues, wakes
 from udfs.matching.ages import Ages
 from udfs.matching.assembly import automata_of, compiled_rule, finishing
+from udfs.matching.chains import MOST, ChainIndex, is_chain
 from udfs.matching.check import DEFAULT_MAX_RUNS, check_rules
 from udfs.matching.conditions import cel
 from udfs.matching.costs import Sampler
@@ -47,6 +48,8 @@ class Machine:
         compiled: Sequence[tuple[RuleSpec, Automaton]],
         table: Sequence[Predicate],
         current: int,
+        *,
+        chains: bool = True,
     ) -> None:
         """Use `compile` instead.
 
@@ -54,6 +57,7 @@ class Machine:
             compiled: Checked rules, each with its automaton.
             table: All predicates, by index.
             current: How many rules are in force; what comes after may only finish.
+            chains: Whether rules that are chains are worked off together.
         """
         rules = [
             compiled_rule(index, spec, automaton, finishing=index >= current)
@@ -66,8 +70,12 @@ class Machine:
         self._has_gaps = any(rule.has_gaps for rule in rules)
         self._by_hash = {rule.structure_hash: rule for rule in rules}
         self._predicates = tuple(table)
-        self._wakes = wakes.index([rule.start for rule in rules], table, current)
-        self.event_types = self._wakes.event_types
+        together = [rule for rule in rules if chains and is_chain(rule, table)][:MOST]
+        self._chains = ChainIndex(together, table) if together else None
+        self._wakes = wakes.index(
+            [rule.start for rule in rules], table, current, {rule.index for rule in together}
+        )
+        self.event_types = self._event_types()
         self.watch: Watch | None = Watch([spec for spec, _ in compiled[:current]])
         self.sampler: Sampler | None = None
         self.ages = Ages(self.rules[:current])
@@ -82,6 +90,7 @@ class Machine:
         default_max_runs: int | None = DEFAULT_MAX_RUNS,
         compiler: Compiler | None = None,
         previous: Sequence[Mapping[str, Any]] = (),
+        chains: bool = True,
     ) -> Machine:
         """Compile a rule set.
 
@@ -93,6 +102,8 @@ class Machine:
             compiler: Of ``where`` texts, in place of CEL.
             previous: Rules of the set before; those that a new one with ``state: finish_old``
                 replaces keep their runs until their window has passed.
+            chains: Whether rules that are chains are worked off together; the answers are the
+                same.
 
         Returns:
             The machine.
@@ -109,9 +120,15 @@ class Machine:
             check_rules(previous, "previous", default_max_runs)[0], [spec for spec, _ in current]
         )
         compiled = [*current, *automata_of(old, table, "previous", [])]
-        machine = cls(compiled, table.predicates, len(current))
+        machine = cls(compiled, table.predicates, len(current), chains=chains)
         machine._expression_errors = table.errors()
         return machine
+
+    def _event_types(self) -> frozenset[str] | None:
+        types, index = self._wakes.event_types, self._chains
+        if index is not None and index.others is not None:
+            return None
+        return types
 
     @property
     def expression_errors(self) -> int:
@@ -142,9 +159,9 @@ class Machine:
         """
         if not blob:
             return Runs()
-        runs = codec.decode(blob, self._by_hash)
+        runs = codec.decode(blob, self._by_hash, self._chains)
         if runs is None:
-            runs, unknown = codec.unpack(blob, self._by_hash)
+            runs, unknown = codec.unpack(blob, self._by_hash, self._chains, self._predicates)
             self.unknown_runs += unknown
             runs.dirty = runs.changed = True
             runs.deadline_exact = False
@@ -158,7 +175,11 @@ class Machine:
             runs: Made by `decode`.
         """
         if runs.dirty:
-            runs.blob = codec.encode(runs, self.rules, self.next_deadline(runs)) if runs else b""
+            runs.blob = (
+                codec.encode(runs, self.rules, self.next_deadline(runs), self._chains)
+                if runs
+                else b""
+            )
             runs.dirty = False
         return runs.blob
 
@@ -177,36 +198,79 @@ class Machine:
         """
         deadline = runs.deadline
         matches = [] if deadline is None or deadline > now else self._expire(runs, user_id, now)
-        event_type = event.event_type
+        if self.sampler is not None and self.sampler.due():
+            with self.sampler.measure(runs, *self._concerned(runs, event)):
+                matches += self._apply(runs, user_id, event, now)
+        else:
+            matches += self._apply(runs, user_id, event, now)
+        if self._has_gaps and runs.deadline is not None and runs.deadline <= now:
+            # Passing an event over can lead to where the time is over already.
+            matches += self._expire(runs, user_id, now, settled=now)
+        return self._sifted(matches) if matches else matches
+
+    def _concerned(self, runs: Runs, event: Event) -> tuple[list[int], list[int]]:
+        """Give the buckets that an event may change, and the rules that it may begin."""
         index = self._wakes
-        starts = index.starts.get(event_type, index.starts_other)
-        woken = index.buckets.get(event_type, index.buckets_other)
+        woken = index.buckets.get(event.event_type, index.buckets_other)
+        starts = index.starts.get(event.event_type, index.starts_other).starts
+        begins = [number for _, rules in starts for number in rules]
+        if self._chains is not None:
+            begins += self._chains.concerned(runs.chains, event)
+        return [number for number in runs.buckets if number in woken], begins
+
+    def _apply(  # noqa: C901 - one pass, because it is hot
+        self, runs: Runs, user_id: str, event: Event, now: int
+    ) -> list[Match]:
+        """Process an event after what was due before it. HOT."""
+        found: list[Found] = []
+        entry: Entry | None = None
+        begun: dict[int, None] = {}
+        index = self._chains
+        if index is not None:
+            chains = runs.chains
+            if chains is not None and chains.count >= chains.cap:
+                self._open(runs)
+                handover.unburden(runs, index, now)
+                self.next_deadline(runs)
+            entry, eager = index.step(runs, event, now, found)
+            if eager:
+                for number in index.numbers_of(eager):
+                    begun[index.chains[number].rule.index] = None
+        wake = self._wakes
+        event_type = event.event_type
+        starts = wake.starts.get(event_type, wake.starts_other)
+        woken = wake.buckets.get(event_type, wake.buckets_other)
         touched: Iterable[int] = ()
         if runs.packed is not None and not runs.wakes.isdisjoint(woken):
-            codec.open_runs(runs, self._by_hash)
+            self._open(runs)
         if runs.buckets:
             touched = [number for number in runs.buckets if number in woken]
         asked: dict[int, bool] = {}
-        begun: dict[int, None] = {}
         if starts.ladders:
             self._climb(starts.ladders, event, asked, begun)
-        if not (
+        if (
             touched
             or (runs.queues and _awaited(runs, woken))
             or begun
             or (starts.others and self._begins(starts.others, event, asked))
         ):
-            return self._sifted(matches) if matches else matches
-        concerned = (starts.others, touched, woken)
-        if self.sampler is not None and self.sampler.due():
-            with self.sampler.measure(runs, touched, starts.starts):
-                matches += self._process(runs, user_id, event, now, concerned, asked, begun)
-        else:
-            matches += self._process(runs, user_id, event, now, concerned, asked, begun)
-        if self._has_gaps and runs.deadline is not None and runs.deadline <= now:
-            # Passing an event over can lead to where the time is over already.
-            matches += self._expire(runs, user_id, now, settled=now)
-        return self._sifted(matches) if matches else matches
+            turn = Turn(event, entry or Entry(0, now, None, event), self._predicates, self.rules)
+            turn.outcomes = asked
+            self._process(runs, turn, (starts.others, touched, woken), begun, found)
+            if turn.taken and entry is None:
+                runs.next_order += 1
+        if entry is not None:
+            runs.next_order = entry.order + 1
+            chains = runs.chains
+            if chains is None:
+                runs.deadline_exact = False
+            elif runs.deadline is None or chains.check_at < runs.deadline:
+                runs.deadline = chains.check_at
+        return in_order(found, user_id) if found else []
+
+    def _open(self, runs: Runs) -> None:
+        if runs.packed is not None:
+            codec.open_runs(runs, self._by_hash)
 
     def _climb(
         self,
@@ -259,24 +323,20 @@ class Machine:
     def _process(  # noqa: C901 - one pass, because it is hot
         self,
         runs: Runs,
-        user_id: str,
-        event: Event,
-        now: int,
+        turn: Turn,
         concerned: tuple[Starts, Iterable[int], frozenset[int]],
-        asked: dict[int, bool],
         begun: dict[int, None],
-    ) -> list[Match]:
+        found: list[Found],
+    ) -> None:
         """Process an event that concerns a start state or a run. HOT."""
         starts, touched, woken = concerned
-        turn = Turn(event, Entry(0, now, None, event), self._predicates, self.rules)
-        turn.outcomes = asked
+        asked = turn.outcomes
         for predicate, rules in starts:
             if asked[predicate] if predicate in asked else turn.ask(predicate):
                 begun.update(dict.fromkeys(rules))
-        if begun and runs.packed is not None:
-            codec.open_runs(runs, self._by_hash)
+        if begun:
+            self._open(runs)
         turn.entry.order = runs.next_order
-        found: list[Found] = []
         born = plain.step(runs, turn, touched, found) if touched else []
         for number in begun:
             rule = self.rules[number]
@@ -293,9 +353,6 @@ class Machine:
                 dropped = step(runs, rule, turn, woken, found, begins=begins)
                 if dropped:
                     self._count_overflow(number, dropped)
-        if turn.taken:
-            runs.next_order += 1
-        return in_order(found, user_id) if found else []
 
     def due(self, runs: Runs, user_id: str, now: int) -> list[Match]:
         """Move the user's clock on without an event.
@@ -317,8 +374,7 @@ class Machine:
         return matches if self.watch is None else self.watch.sift(matches)
 
     def _expire(self, runs: Runs, user_id: str, now: int, settled: int = 0) -> list[Match]:
-        if runs.packed is not None:
-            codec.open_runs(runs, self._by_hash)
+        self._open(runs)
         found: list[Found] = []
         plain.expire(runs, self.rules, now, found, settled)
         for number in list(runs.queues):
@@ -328,6 +384,9 @@ class Machine:
             else:
                 queues.expire(runs, rule, now, found, settled)
         runs.deadline_exact = False
+        if self._chains is not None and runs.chains is not None and runs.chains.check_at <= now:
+            handover.tidy(runs, self._chains, now)
+        self.next_deadline(runs)
         return in_order(found, user_id)
 
     def next_deadline(self, runs: Runs) -> int | None:
@@ -347,6 +406,8 @@ class Machine:
                 first = queues.first_deadline(self.rules[number], found)
                 if first is not None:
                     ends.append(first)
+            if runs.chains is not None:
+                ends.append(runs.chains.check_at)
             runs.deadline = min(ends, default=None)
             runs.deadline_exact = True
         return runs.deadline

@@ -11,9 +11,13 @@ from udfs.events.codec import from_msgpack, to_msgpack
 if TYPE_CHECKING:
     from udfs.events.event import Event
     from udfs.matching.automaton import State
+    from udfs.matching.chains import Chains
 
 NEVER: Final = 2**63 - 1
 """Sorts after every event."""
+
+NIL: Final = msgspec.Raw(b"\xc0")
+"""Nothing, as MessagePack has it."""
 
 
 class Entry(msgspec.Struct, array_like=True, gc=False, eq=False):
@@ -130,6 +134,8 @@ class Packed(msgspec.Struct, array_like=True, gc=False, eq=False):
         held: For every rule: how many, then the nodes of its held-back matches.
         entries: The events; see `Entry`.
         nodes: Three integers each: 1 + the node before (0 for none), step, event.
+        next_order: Order of the next event that is taken.
+        chains: See `udfs.matching.chain_codec`.
     """
 
     deadline: int | None
@@ -138,6 +144,8 @@ class Packed(msgspec.Struct, array_like=True, gc=False, eq=False):
     held: list[int]
     entries: msgspec.Raw
     nodes: msgspec.Raw
+    next_order: int = 0
+    chains: msgspec.Raw = NIL
 
 
 class Runs:
@@ -146,6 +154,7 @@ class Runs:
     __slots__ = (
         "blob",
         "buckets",
+        "chains",
         "changed",
         "counts",
         "deadline",
@@ -168,6 +177,8 @@ class Runs:
         """How many of those each capped rule has."""
         self.queues: dict[int, Queues] = {}
         """Runs of rules with a skip strategy, by rule index."""
+        self.chains: Chains | None = None
+        """What is kept for the rules that are chains."""
         self.deadline: int | None = None
         """No window ends before this."""
         self.deadline_exact = True
@@ -179,4 +190,4 @@ class Runs:
         """Set with `dirty`; whoever looks at the deadline after a change resets it."""
 
     def __bool__(self) -> bool:
-        return self.packed is not None or bool(self.buckets or self.queues)
+        return self.packed is not None or bool(self.buckets or self.queues or self.chains)

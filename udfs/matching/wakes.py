@@ -10,7 +10,7 @@ from udfs.matching.automaton import Kind
 from udfs.matching.ladders import Ladder, Starts, ladders_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from udfs.matching.automaton import State
     from udfs.matching.predicates import Predicate
@@ -51,13 +51,19 @@ class Wakes(msgspec.Struct, frozen=True):
         return None if self.starts_other.starts or self.buckets_other else frozenset(self.starts)
 
 
-def index(starts: Sequence[State], table: Sequence[Predicate], current: int) -> Wakes:
+def index(
+    starts: Sequence[State],
+    table: Sequence[Predicate],
+    current: int,
+    elsewhere: Collection[int] = (),
+) -> Wakes:
     """Number what wakes each state (sets `State.wake`) and give the index.
 
     Args:
         starts: The start states, in rule order.
         table: The predicates, by index.
         current: Of so many rules runs may begin.
+        elsewhere: Rules (by index) whose beginnings somebody else sees to.
     """
     types = sorted({name for predicate in table for name in predicate.types or ()})
     every: list[str | None] = [*types, None]
@@ -82,7 +88,8 @@ def index(starts: Sequence[State], table: Sequence[Predicate], current: int) -> 
         name: frozenset(number for wakers, number in numbers.items() if name in wakers)
         for name in every
     }
-    begin = {name: _beginnings(_starts(starts[:current], table, name), table) for name in every}
+    begun_here = [state for state in starts[:current] if state.rule not in elsewhere]
+    begin = {name: _beginnings(_starts(begun_here, table, name), table) for name in every}
     return Wakes(
         starts={name: begin[name] for name in types},
         starts_other=begin[None],

@@ -75,6 +75,7 @@ class Machine:
         self._wakes = wakes.index(
             [rule.start for rule in rules], table, current, {rule.index for rule in together}
         )
+        self._others = len(together) < len(rules)
         self.event_types = self._event_types()
         self.watch: Watch | None = Watch([spec for spec, _ in compiled[:current]])
         self.sampler: Sampler | None = None
@@ -218,9 +219,7 @@ class Machine:
             begins += self._chains.concerned(runs.chains, event)
         return [number for number in runs.buckets if number in woken], begins
 
-    def _apply(  # noqa: C901 - one pass, because it is hot
-        self, runs: Runs, user_id: str, event: Event, now: int
-    ) -> list[Match]:
+    def _apply(self, runs: Runs, user_id: str, event: Event, now: int) -> list[Match]:
         """Process an event after what was due before it. HOT."""
         found: list[Found] = []
         entry: Entry | None = None
@@ -236,6 +235,27 @@ class Machine:
             if eager:
                 for number in index.numbers_of(eager):
                     begun[index.chains[number].rule.index] = None
+        if self._others or begun or runs.queues or runs.buckets or runs.packed is not None:
+            self._apply_alone(runs, event, now, entry, begun, found)
+        if entry is not None:
+            runs.next_order = entry.order + 1
+            chains = runs.chains
+            if chains is None:
+                runs.deadline_exact = False
+            elif runs.deadline is None or chains.check_at < runs.deadline:
+                runs.deadline = chains.check_at
+        return in_order(found, user_id) if found else []
+
+    def _apply_alone(
+        self,
+        runs: Runs,
+        event: Event,
+        now: int,
+        entry: Entry | None,
+        begun: dict[int, None],
+        found: list[Found],
+    ) -> None:
+        """Process an event in the rules whose runs are kept one by one. HOT."""
         wake = self._wakes
         event_type = event.event_type
         starts = wake.starts.get(event_type, wake.starts_other)
@@ -259,14 +279,6 @@ class Machine:
             self._process(runs, turn, (starts.others, touched, woken), begun, found)
             if turn.taken and entry is None:
                 runs.next_order += 1
-        if entry is not None:
-            runs.next_order = entry.order + 1
-            chains = runs.chains
-            if chains is None:
-                runs.deadline_exact = False
-            elif runs.deadline is None or chains.check_at < runs.deadline:
-                runs.deadline = chains.check_at
-        return in_order(found, user_id) if found else []
 
     def _open(self, runs: Runs) -> None:
         if runs.packed is not None:

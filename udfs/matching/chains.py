@@ -24,6 +24,7 @@ import msgspec
 from udfs.matching.automaton import Kind as StateKind
 from udfs.matching.bits import Bits, Kind
 from udfs.matching.found import Found
+from udfs.matching.result import Match
 from udfs.matching.runs import Entry, Node
 from udfs.matching.spec import Skip
 from udfs.matching.tracks import Track
@@ -67,6 +68,8 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
         within_ms: Its window.
         past_last: Whether a match ends all runs, those that the same event begins too.
         bits: Its positions.
+        front: All steps but the last.
+        names: Names of the steps.
     """
 
     rule: CompiledRule
@@ -75,6 +78,42 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
     within_ms: int
     past_last: bool
     bits: int
+    front: tuple[Step, ...]
+    names: tuple[str, ...]
+
+
+class Taken(msgspec.Struct, gc=False, eq=False):
+    """A match of a chain.
+
+    Args:
+        chain: Whose.
+        entries: What each step has taken.
+    """
+
+    chain: Chain
+    entries: list[Entry]
+
+    def to_match(self, user_id: str) -> Match:
+        """Write it down. HOT."""
+        chain, entries = self.chain, self.entries
+        spec = chain.rule.spec
+        return Match(
+            spec.name, spec.version, "match", user_id, entries[-1].time,
+            {
+                name: [entry.event or entry.value()]
+                for name, entry in zip(chain.names, entries, strict=True)
+            },
+            entries[0].time,
+        )  # fmt: skip
+
+    def to_found(self) -> Found:
+        """Give it as the other rules' matches are."""
+        first = self.entries[0]
+        node: Node | None = None
+        for step, entry in zip(self.chain.steps, self.entries, strict=True):
+            node = Node(node, step.number, entry, first)
+        assert node is not None
+        return Found(self.chain.rule, node, node.entry.time, "match")
 
 
 class Chains:
@@ -154,7 +193,8 @@ class ChainIndex:
             within_ms = rule.spec.within_ms
             assert within_ms is not None
             past_last = rule.spec.skip is Skip.PAST_LAST
-            chains.append(Chain(rule, steps, states, within_ms, past_last, bits))
+            names = tuple(rule.step_names[move.step] for move in moves)
+            chains.append(Chain(rule, steps, states, within_ms, past_last, bits, steps[:-1], names))
         self.chains = tuple(chains)
         self.others = found.pop(None, None)
         self.kinds: Mapping[str | None, Kind] = found
@@ -172,7 +212,7 @@ class ChainIndex:
         self._caps = sorted(caps.items())
 
     def step(  # noqa: C901 - one pass, because it is hot
-        self, runs: Runs, event: Event, now: int, found: list[Found]
+        self, runs: Runs, event: Event, now: int, found: list[Taken]
     ) -> tuple[Entry | None, int]:
         """Process an event. HOT.
 
@@ -180,7 +220,7 @@ class ChainIndex:
             runs: The user's; their chains are changed in place.
             event: The event.
             now: Rule time, ms.
-            found: Gets the matches.
+            found: Gets the matches, in the order in which they leave.
 
         Returns:
             The event if it was taken; and the positions of the chains that begin with it, but
@@ -271,15 +311,17 @@ class ChainIndex:
         alive_from = now - chain.within_ms
         floor = chains.floors.get(number, -1)
         while True:
-            node, floor = _front(chains.tracks, chain.steps[:2], floor, alive_from)
-            if node is None:
+            first = _next(chains.tracks, chain.steps[0], floor, alive_from)
+            if first is None:
                 return
+            floor = first.order
+            node = Node(None, chain.steps[0].number, first, first)
             taken = 1
             for step in chain.steps[1:-1]:
-                track, place = _earliest(chains.tracks, step.masks, node.entry.order, -1)
-                if track is None or place is None:
+                entry = _next(chains.tracks, step, node.entry.order, -1)
+                if entry is None:
                     break
-                node = Node(node, step.number, track.entries[place], node.root)
+                node = Node(node, step.number, entry, first)
                 taken += 1
             yield chain.states[taken], node
 
@@ -351,7 +393,7 @@ class ChainIndex:
         if track.full:
             track.prune(entry.time - self.longest_ms)
 
-    def _finish(self, chains: Chains, final: int, entry: Entry, found: list[Found]) -> int:
+    def _finish(self, chains: Chains, final: int, entry: Entry, found: list[Taken]) -> int:
         """Work out the runs that may wait for their last event. HOT.
 
         Args:
@@ -373,12 +415,12 @@ class ChainIndex:
             alive_from = now - chain.within_ms
             floor = floors.get(number, -1)
             while True:
-                node, floor = _front(tracks, chain.steps, floor, alive_from)
-                if node is None:
+                taken = _front(tracks, chain.front, floor, alive_from)
+                if taken is None:
                     break
-                floors[number] = floor
-                node = Node(node, chain.steps[-1].number, entry, node.root)
-                found.append(Found(chain.rule, node, now, "match"))
+                floor = floors[number] = taken[0].order
+                taken.append(entry)
+                found.append(Taken(chain, taken))
                 if chain.past_last:
                     floors[number] = entry.order
                     ended |= chain.bits
@@ -387,50 +429,46 @@ class ChainIndex:
 
 
 def _front(
-    tracks: Mapping[str | None, Track], steps: tuple[Step, ...], floor: int, alive_from: int
-) -> tuple[Node | None, int]:
-    """Give the oldest run that has taken all steps but the last, and the order it began with. HOT.
+    tracks: Mapping[str | None, Track], front: tuple[Step, ...], order: int, alive_from: int
+) -> list[Entry] | None:
+    """Give the events of the oldest run that has taken all steps but the last. HOT.
 
     Args:
         tracks: The user's events.
-        steps: Those of the chain.
-        floor: Only what began later counts.
+        front: Those steps.
+        order: Only what began later counts.
         alive_from: Rule time, ms; only what began later counts.
     """
-    node: Node | None = None
-    order = floor
-    for step in steps[:-1]:
-        if step.mask:
-            track = tracks.get(step.kind)
-            place = None if track is None else track.first(step.mask, order, alive_from)
-        else:
-            track, place = _earliest(tracks, step.masks, order, alive_from)
-        if track is None or place is None:
-            return None, floor
-        entry = track.entries[place]
+    taken = []
+    for step in front:
+        entry = _next(tracks, step, order, alive_from)
+        if entry is None:
+            return None
+        taken.append(entry)
         order = entry.order
-        if node is None:
-            floor = order
-            node = Node(None, step.number, entry, entry)
-            alive_from = -1
-        else:
-            node = Node(node, step.number, entry, node.root)
-    return node, floor
+        alive_from = -1
+    return taken
 
 
-def _earliest(
-    tracks: Mapping[str | None, Track], masks: Mapping[str | None, int], after: int, alive_from: int
-) -> tuple[Track | None, int | None]:
-    """Give where the first event is that fits a step of several types."""
-    best: tuple[Track, int] | tuple[None, None] = (None, None)
-    first = -1
-    for name, mask in masks.items():
-        track = tracks.get(name)
+def _next(
+    tracks: Mapping[str | None, Track], step: Step, after: int, alive_from: int
+) -> Entry | None:
+    """Give the first event that fits a step. HOT."""
+    if step.mask:
+        track = tracks.get(step.kind)
+        if track is not None:
+            place = track.first(step.mask, after, alive_from)
+            if place is not None:
+                return track.entries[place]
+        return None
+    best: Entry | None = None
+    for kind, mask in step.masks.items():
+        track = tracks.get(kind)
         place = None if track is None else track.first(mask, after, alive_from)
         if track is not None and place is not None:
-            order = track.orders[place]
-            if first < 0 or order < first:
-                first, best = order, (track, place)
+            entry = track.entries[place]
+            if best is None or entry.order < best.order:
+                best = entry
     return best
 
 

@@ -8,7 +8,7 @@ from udfs.errors import ConfigInvalid
 from udfs.matching import codec, handover, lines, plain, queues, wakes
 from udfs.matching.ages import Ages
 from udfs.matching.assembly import automata_of, compiled_rule, finishing
-from udfs.matching.chains import MOST, ChainIndex, is_chain
+from udfs.matching.chains import MOST, ChainIndex, Taken, is_chain
 from udfs.matching.check import DEFAULT_MAX_RUNS, check_rules
 from udfs.matching.conditions import cel
 from udfs.matching.costs import Sampler
@@ -222,6 +222,7 @@ class Machine:
     def _apply(self, runs: Runs, user_id: str, event: Event, now: int) -> list[Match]:
         """Process an event after what was due before it. HOT."""
         found: list[Found] = []
+        taken: list[Taken] = []
         entry: Entry | None = None
         begun: dict[int, None] = {}
         index = self._chains
@@ -231,7 +232,7 @@ class Machine:
                 self._open(runs)
                 handover.unburden(runs, index, now)
                 self.next_deadline(runs)
-            entry, eager = index.step(runs, event, now, found)
+            entry, eager = index.step(runs, event, now, taken)
             if eager:
                 for number in index.numbers_of(eager):
                     begun[index.chains[number].rule.index] = None
@@ -244,7 +245,9 @@ class Machine:
                 runs.deadline_exact = False
             elif runs.deadline is None or chains.check_at < runs.deadline:
                 runs.deadline = chains.check_at
-        return in_order(found, user_id) if found else []
+        if found:
+            return in_order([*found, *(one.to_found() for one in taken)], user_id)
+        return [one.to_match(user_id) for one in taken] if taken else []
 
     def _apply_alone(
         self,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
 import typer
+from rich.console import Console
 
-from udfs.errors import ConfigInvalid, Fault, MillraceError
+from udfs.errors import ConfigInvalid, Fault, InvalidEvent, MillraceError
+from udfs.events.event import Event
 from udfs.matching.console import many, opened, progressing, say
-from udfs.matching.event_lines import read_events
-from udfs.matching.rule_files import read_rules
+from udfs.matching.event_lines import Line, read_events
+from udfs.matching.explain import explain
+from udfs.matching.narrate import narrate
+from udfs.matching.rule_files import RuleFile, read_rules
 from udfs.matching.stream import Stream
 from udfs.matching.trial import SHOWN_REFUSALS, Trial, run
 
@@ -26,6 +30,9 @@ EndTime = Annotated[
     int | None,
     typer.Option(min=0, max=2**63 - 1, help="Moves the clocks on at the end, ms since the epoch."),
 ]
+
+_SHOWN_USERS: Final = 5
+"""Users that are named if the one asked for is not there."""
 
 
 @app.callback()
@@ -80,6 +87,76 @@ def run_rules(rules: RulesFile, events: EventsFile, *, end_time: EndTime = None)
         say(line)
     if trial.refused and not trial.events:
         raise MillraceError(f"{events}: no line is an event; see docs/events.md")
+
+
+@app.command("explain")
+def explain_rules(
+    rules: RulesFile,
+    events: EventsFile,
+    *,
+    user: Annotated[str, typer.Option(help="Whose events.")],
+    rule: Annotated[list[str] | None, typer.Option(help="Of which rule; repeatable.")] = None,
+    end_time: EndTime = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, a line for each rule.")] = False,
+) -> None:
+    """Tell how far each run of a user came, what moved it, and why it went no further."""
+    file = read_rules(rules)
+    chosen = _chosen(file, rule)
+    seen: dict[str, None] = {}
+    with opened(events) as source, progressing(source) as progress:
+        lines = progress.over(read_events(source))
+        found = explain(chosen, _of_user(user, lines, events, seen), end_time)
+    if user not in seen:
+        known = ", ".join(map(repr, seen)) or "none"
+        raise MillraceError(f"{events}: no event of the user {user!r}; the first users are {known}")
+    if as_json:
+        for one in found:
+            typer.echo(msgspec.json.encode(one))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    for one in found:
+        for line in narrate(one):
+            console.print(line)
+
+
+def _chosen(file: RuleFile, names: list[str] | None) -> list[dict[str, Any]]:
+    """Give the rules of some names, all without any; refuses those that are not there."""
+    known = [rule.name for rule in file.compile().rules]
+    absent = [name for name in names or () if name not in known]
+    if absent:
+        problem = f"{file.name}: no rule {', '.join(map(repr, absent))}"
+        raise MillraceError(f"{problem}; there are {', '.join(known) or 'none'}")
+    return [rule for rule in file.rules if not names or rule["rule"] in names]
+
+
+def _of_user(
+    user: str, lines: Iterable[Line], source: str, seen: dict[str, None]
+) -> Iterator[Event]:
+    """Give the events of a user; what is refused is told. `seen` gets the first users, and this."""
+    clock = refused = 0
+    for line in lines:
+        event = line.content
+        problem = ""
+        if isinstance(event, InvalidEvent):
+            problem = str(event)
+        elif event.user_id != user:
+            if len(seen) < _SHOWN_USERS:
+                seen[event.user_id] = None
+        elif event.event_time < clock:
+            problem = (
+                f"event {event.event_id!r}: the times of user {user!r} fall from {clock} to "
+                f"{event.event_time}: sort the events by time"
+            )
+        else:
+            seen[user] = None
+            clock = event.event_time
+            yield event
+        if problem:
+            refused += 1
+            if refused <= SHOWN_REFUSALS:
+                say(f"{source}:{line.number}: {problem}")
+    if refused > SHOWN_REFUSALS:
+        say(f"... and {many(refused - SHOWN_REFUSALS, 'refused line')} more")
 
 
 def summary(trial: Trial, stream: Stream, seconds: float) -> Iterator[str]:

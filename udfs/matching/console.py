@@ -33,10 +33,27 @@ def many(count: int, one: str, more: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
-def say(text: str) -> None:
-    """Print to standard error, as it is."""
+def printable(text: str) -> str:
+    r"""Give a text that cannot steer a terminal: control characters and broken ones escaped.
+
+    >>> printable("a\x1b[31m")
+    'a\\x1b[31m'
+
+    Args:
+        text: Anything.
+    """
+    if text.isprintable():
+        return text
     shown = text.encode(errors="backslashreplace").decode()
-    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(shown)
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in shown
+    )
+
+
+def say(text: str) -> None:
+    """Print a line to standard error, as it is."""
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    console.print(printable(text))
 
 
 @contextmanager

@@ -13,8 +13,12 @@ from rich.console import Console
 from udfs.errors import ConfigInvalid, Fault, InvalidEvent, MillraceError
 from udfs.events.event import Event
 from udfs.matching.console import many, opened, progressing, say
+from udfs.matching.draw import svg
 from udfs.matching.event_lines import Line, read_events
 from udfs.matching.explain import explain
+from udfs.matching.graph import graph_of, mermaid
+from udfs.matching.layout import TooLargeError
+from udfs.matching.machine import Machine
 from udfs.matching.narrate import narrate
 from udfs.matching.rule_files import RuleFile, read_rules
 from udfs.matching.stream import Stream
@@ -157,6 +161,33 @@ def _of_user(
                 say(f"{source}:{line.number}: {problem}")
     if refused > SHOWN_REFUSALS:
         say(f"... and {many(refused - SHOWN_REFUSALS, 'refused line')} more")
+
+
+@app.command("graph")
+def graph_rules(
+    rules: RulesFile,
+    *,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A file, .svg or .mmd (Mermaid).")
+    ] = None,
+    rule: Annotated[list[str] | None, typer.Option(help="Which rule; repeatable.")] = None,
+) -> None:
+    """Draw the machine that rules compile to; without a file as Mermaid on standard output."""
+    if output is not None and output.suffix not in (".svg", ".mmd"):
+        raise MillraceError(f"{str(output)!r} ends with neither .svg nor .mmd: name another file")
+    graph = graph_of(Machine.compile(_chosen(read_rules(rules), rule)))
+    if output is None:
+        typer.echo(mermaid(graph), nl=False)
+        return
+    try:
+        text = svg(graph) if output.suffix == ".svg" else mermaid(graph)
+        output.write_text(text, encoding="utf-8")
+    except TooLargeError:
+        problem = "too many states and arrows for a picture"
+        raise MillraceError(f"{problem}: choose a --rule, or write .mmd") from None
+    except OSError as error:
+        raise MillraceError(f"{output} cannot be written: {error.strerror}") from None
+    say(f"{output}: {many(len(graph.rules), 'rule')}")
 
 
 def summary(trial: Trial, stream: Stream, seconds: float) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -16,11 +17,12 @@ from udfs.matching.console import many, opened, progressing, say
 from udfs.matching.draw import svg
 from udfs.matching.event_lines import Line, read_events
 from udfs.matching.explain import explain
+from udfs.matching.flip200 import to_rule
 from udfs.matching.graph import graph_of, mermaid
 from udfs.matching.layout import TooLargeError
 from udfs.matching.machine import Machine
 from udfs.matching.narrate import narrate
-from udfs.matching.rule_files import RuleFile, read_rules
+from udfs.matching.rule_files import RuleFile, read_json, read_rules
 from udfs.matching.stream import Stream
 from udfs.matching.trial import SHOWN_REFUSALS, Trial, run
 
@@ -188,6 +190,31 @@ def graph_rules(
     except OSError as error:
         raise MillraceError(f"{output} cannot be written: {error.strerror}") from None
     say(f"{output}: {many(len(graph.rules), 'rule')}")
+
+
+@app.command("import")
+def import_rules(
+    file: Annotated[Path, typer.Argument(help="JSON of Flink's dynamic CEP (FLIP-200).")],
+    *,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=CEL: what a name in conditions is; else props.NAME. Repeatable."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the rule; else that of the graph.")] = None,
+) -> None:
+    """Translate a pattern of Flink's dynamic CEP; the rule goes to standard output."""
+    fields = {}
+    for one in field or ():
+        known, sign, text = one.partition("=")
+        if not sign or not known.strip() or not text.strip():
+            raise MillraceError(f"--field {one!r} is not NAME=CEL, as in action=event_type")
+        fields[known.strip()] = text.strip()
+    rule, faults = to_rule(read_json(file), fields, name)
+    if faults:
+        raise ConfigInvalid(
+            Fault(f"{file}: {fault.where}", fault.problem, fault.cure) for fault in faults
+        )
+    typer.echo(json.dumps(rule, ensure_ascii=False, indent=2))
 
 
 def summary(trial: Trial, stream: Stream, seconds: float) -> Iterator[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from udfs.matching.predicates import Predicate
     from udfs.matching.rule import CompiledRule
 
-NAMED: Final = 40
+NAMED: Final = 30
 """Longest condition that is repeated in words where it must not hold; longer ones are named."""
 
 

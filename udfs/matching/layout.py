@@ -24,7 +24,7 @@ CHARACTER: Final = 7.3
 """Width of a character of the 12 px monospaced font, px; a little too wide for most fonts."""
 LINE: Final = 15.0
 """From line to line, px."""
-WRAP: Final = 42
+WRAP: Final = 30
 """Characters of a label's line."""
 MOST_LINES: Final = 7
 """Lines of a label; the whole text is in its tooltip."""
@@ -32,7 +32,7 @@ MOST_ROWS: Final = 4_000
 """Rows kept free for arrows: a pattern with more is too large to be looked at."""
 
 _PAD: Final = 10.0
-_BEND: Final = 80.0  # between two layers, for the bends of arrows
+_BEND: Final = 60.0  # between two layers, for the bends of arrows
 _GAP: Final = 18.0  # between two boxes of a layer
 _LOOP: Final = 58.0  # what the arcs of loops take up beside their label
 _LANE: Final = 12.0
@@ -139,7 +139,7 @@ def columns(text: str) -> int:
 def wrapped(arrow: Arrow) -> tuple[str, ...]:
     """Give the lines of an arrow's label."""
     text = f"{arrow.action} {arrow.label}".rstrip()
-    lines = textwrap.wrap(text, WRAP)
+    lines = textwrap.wrap(text, WRAP, break_on_hyphens=False)
     if len(lines) > MOST_LINES:
         lines = [*lines[: MOST_LINES - 1], f"{lines[MOST_LINES - 1][: WRAP - 4]} ..."]
     return tuple(lines)

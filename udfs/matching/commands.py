@@ -25,6 +25,7 @@ from udfs.matching.narrate import narrate
 from udfs.matching.rule_files import RuleFile, read_json, read_rules
 from udfs.matching.stream import Stream
 from udfs.matching.trial import SHOWN_REFUSALS, Trial, run
+from udfs.matching.wording import printable
 
 app: Final = typer.Typer(no_args_is_help=True, help="Check, try and explain rules.")
 
@@ -212,7 +213,8 @@ def import_rules(
     rule, faults = to_rule(read_json(file), fields, name)
     if faults:
         raise ConfigInvalid(
-            Fault(f"{file}: {fault.where}", fault.problem, fault.cure) for fault in faults
+            Fault(printable(f"{file}: {fault.where}"), fault.problem, fault.cure)
+            for fault in faults
         )
     typer.echo(json.dumps(rule, ensure_ascii=False, indent=2))
 

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from udfs.errors import MillraceError
 from udfs.matching.event_lines import Line
+from udfs.matching.wording import printable
 
 _EVERY: Final = 1_000
 """Events between two looks at the progress."""
@@ -31,23 +32,6 @@ def many(count: int, one: str, more: str | None = None) -> str:
         more: Its plural, if it is not with an s.
     """
     return f"{count:,} {one if count == 1 else more or one + 's'}"
-
-
-def printable(text: str) -> str:
-    r"""Give a text that cannot steer a terminal: control characters and broken ones escaped.
-
-    >>> printable("a\x1b[31m")
-    'a\\x1b[31m'
-
-    Args:
-        text: Anything.
-    """
-    if text.isprintable():
-        return text
-    shown = text.encode(errors="backslashreplace").decode()
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in shown
-    )
 
 
 def say(text: str) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from udfs.matching.console import many, printable
+from udfs.matching.console import many
 from udfs.matching.courses import Course, Explanation
 from udfs.matching.judge import Refusal
-from udfs.matching.wording import clock
+from udfs.matching.wording import clock, printable
 
 _STYLES = {"match": "bold green", "open": "cyan", "held": "cyan"}
 _OTHER = "yellow"
@@ -58,8 +58,10 @@ def _told(number: int, run: Course) -> Iterator[Text]:
     if ending.kind == "match":
         return
     if run.waited_for:
-        over = many(run.passed_over, "event")
-        yield _line(f"  waited for {' or '.join(run.waited_for)}; {over} left it as it was", "")
+        told = f"  waited for {' or '.join(run.waited_for)}"
+        if run.passed_over:
+            told += f"; {many(run.passed_over, 'event')} left it as it was"
+        yield _line(told, "")
     if run.refusals > 1:
         yield _line(f"  {run.refusals:,} of them of a fitting type; the latest:", "")
     for refusal in run.refused:

@@ -11,6 +11,7 @@ import msgspec
 from udfs.errors import ConfigInvalid, Fault
 from udfs.matching.machine import Machine
 from udfs.matching.stream import Stream
+from udfs.matching.wording import printable
 
 MAX_BYTES: Final = 64 << 20
 """Longest file that is read: no rule set comes near, and a device never ends."""
@@ -54,7 +55,7 @@ class RuleFile(msgspec.Struct, frozen=True):
         where = fault.where
         if self.alone:
             where = where.replace(f"{self.place}[0]", self.place, 1)
-        return Fault(f"{self.name}: {where}", fault.problem, fault.cure)
+        return Fault(printable(f"{self.name}: {where}"), fault.problem, fault.cure)
 
 
 def read_rules(path: Path) -> RuleFile:

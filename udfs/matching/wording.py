@@ -1,4 +1,4 @@
-"""The conditions and times of a machine in words of the DSL."""
+"""The conditions and times of a machine in words of the DSL, and texts as a terminal has them."""
 
 from __future__ import annotations
 
@@ -51,3 +51,20 @@ def clock(time_ms: int) -> str:
     except OverflowError:
         return f"{time_ms} ms"
     return moment.isoformat(" ", "milliseconds").removesuffix("+00:00")
+
+
+def printable(text: str) -> str:
+    r"""Give a text that cannot steer a terminal: control characters and broken ones escaped.
+
+    >>> printable("a\x1b[31m")
+    'a\\x1b[31m'
+
+    Args:
+        text: Anything.
+    """
+    if text.isprintable():
+        return text
+    shown = text.encode(errors="backslashreplace").decode()
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in shown
+    )

@@ -160,6 +160,16 @@ def test_run_counts_overflow_and_shows_the_shadow(tmp_path: Path) -> None:
     assert "bought: 1 match, 4 runs dropped by overflow" in result.stderr
 
 
+def test_keys_do_not_steer_the_terminal(tmp_path: Path) -> None:
+    """They stand in the places of faults."""
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(RULE | {"\x1b[2J": 1}))
+    fault = call("run", path, "-", given=b"").exception
+    assert "$.\\x1b[2J: unknown key" in str(fault)
+    path.write_text(json.dumps({"name": "g", "nodes": [], "edges": [], "\x1b[2J": 1}))
+    assert "\x1b" not in str(call("import", path).exception)
+
+
 def test_run_refuses(tmp_path: Path, rules: Path) -> None:
     """Bad rules, absent events, and a file without any event."""
     bad = tmp_path / "bad.json"

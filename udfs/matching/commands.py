@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -83,10 +83,11 @@ def run_rules(rules: RulesFile, events: EventsFile, *, end_time: EndTime = None)
     def found(match: dict[str, Any]) -> None:
         out.write(msgspec.json.encode(match) + b"\n")
 
-    def refused(number: int, problem: str) -> None:
-        say(f"{events}:{number}: {problem}")
-
     with opened(events) as source, progressing(source) as progress:
+
+        def refused(number: int, problem: str) -> None:
+            progress.say(f"{events}:{number}: {problem}")
+
         trial = run(stream, progress.over(read_events(source)), end_time, found, refused)
         seconds = progress.seconds()
     out.flush()
@@ -112,7 +113,8 @@ def explain_rules(
     seen: dict[str, None] = {}
     with opened(events) as source, progressing(source) as progress:
         lines = progress.over(read_events(source))
-        found = explain(chosen, _of_user(user, lines, events, seen), end_time)
+        own = _of_user(user, lines, lambda text: progress.say(f"{events}:{text}"), seen)
+        found = explain(chosen, own, end_time)
     if user not in seen:
         known = ", ".join(map(repr, seen)) or "none"
         raise MillraceError(f"{events}: no event of the user {user!r}; the first users are {known}")
@@ -137,7 +139,7 @@ def _chosen(file: RuleFile, names: list[str] | None) -> list[dict[str, Any]]:
 
 
 def _of_user(
-    user: str, lines: Iterable[Line], source: str, seen: dict[str, None]
+    user: str, lines: Iterable[Line], tell: Callable[[str], None], seen: dict[str, None]
 ) -> Iterator[Event]:
     """Give the events of a user; what is refused is told. `seen` gets the first users, and this."""
     clock = refused = 0
@@ -161,9 +163,9 @@ def _of_user(
         if problem:
             refused += 1
             if refused <= SHOWN_REFUSALS:
-                say(f"{source}:{line.number}: {problem}")
+                tell(f"{line.number}: {problem}")
     if refused > SHOWN_REFUSALS:
-        say(f"... and {many(refused - SHOWN_REFUSALS, 'refused line')} more")
+        tell(f" ... and {many(refused - SHOWN_REFUSALS, 'refused line')} more")
 
 
 @app.command("graph")

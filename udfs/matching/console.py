@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import BinaryIO, Final
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from udfs.errors import MillraceError
 from udfs.matching.event_lines import Line
@@ -83,6 +85,10 @@ class Shown:
                 self._progress.update(self._task, completed=line.end, description=text)
             yield line
 
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._progress.console.print(Text(printable(text)), soft_wrap=True, highlight=False)
+
     def seconds(self) -> float:
         """Give the time since the beginning."""
         return self._progress.tasks[0].elapsed or 0.0
@@ -91,6 +97,8 @@ class Shown:
 @contextmanager
 def progressing(file: BinaryIO) -> Iterator[Shown]:
     """Show progress on standard error while a file is read, if that is a terminal.
+
+    Not if standard output is one as well: the bar would stand between the matches.
 
     Args:
         file: What is read.
@@ -102,7 +110,7 @@ def progressing(file: BinaryIO) -> Iterator[Shown]:
         BarColumn(),
         TimeElapsedColumn(),
     )
-    disable = not console.is_terminal
+    disable = not console.is_terminal or sys.stdout.isatty()
     with Progress(*columns, console=console, transient=True, disable=disable) as progress:
         yield Shown(progress, _size(file))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from udfs.matching.automaton import Kind, State
-from udfs.matching.chains import Chains
+from udfs.matching.histories import Histories
 from udfs.matching.courses import Course, Ending, Explanation
 from udfs.matching.judge import Judge, Refusal, told_of
 from udfs.matching.machine import Machine
@@ -34,7 +34,7 @@ _OPEN: Final = Ending("open", None, "still open")
 
 
 class _Fate(msgspec.Struct):
-    """What an event makes of one chain, by the moves of its states alone."""
+    """What an event makes of one history, by the moves of its states alone."""
 
     stays: bool = False
     goes_on: bool = False
@@ -52,12 +52,12 @@ class Explainer:
     """
 
     def __init__(self, rule: Mapping[str, Any]) -> None:
-        self.machine = Machine.compile([rule], default_max_runs=None)
+        self.machine = Machine.compile([rule], default_max_runs=None, chains=False)
         self.machine.watch = None
         [self._rule] = self.machine.rules
         self._judge = Judge(self._rule, self.machine.predicates)
         self._runs = Runs()
-        self._chains = Chains(self._rule.step_names)
+        self._histories = Histories(self._rule.step_names)
         self._open: dict[int, Course] = {}
         self._ended: dict[int, Course] = {}
         self._left_out: dict[str, int] = {}
@@ -77,45 +77,45 @@ class Explainer:
         self._events += 1
         self._user_id = event.user_id
         found = self.due(event.user_id, now)
-        self._chains.add(event, now)
-        before = self._chains.standing(self._runs)
+        self._histories.add(event, now)
+        before = self._histories.standing(self._runs)
         fates = self._foresee(before, event, now)
         overflowed = sum(self.machine.overflowed.values())
         matches = self.machine.advance(self._runs, event.user_id, event, now)
         dropped = sum(self.machine.overflowed.values()) - overflowed
         self._note_refusals(before, fates, event, now)
-        removal = Removal(self._rule, self._chains, matches, dropped, now, event)
+        removal = Removal(self._rule, self._histories, matches, dropped, now, event)
         self._settle(before, fates, removal)
         return found + matches
 
     def due(self, user_id: str, now: int) -> list[Match]:
         """Move the clock on without an event; gives what `Machine.due` gives."""
-        before = self._chains.standing(self._runs)
+        before = self._histories.standing(self._runs)
         matches = self.machine.due(self._runs, user_id, now)
-        if matches or len(before) != len(self._chains.standing(self._runs)):
-            self._settle(before, {}, Removal(self._rule, self._chains, matches, 0, now, None))
+        if matches or len(before) != len(self._histories.standing(self._runs)):
+            self._settle(before, {}, Removal(self._rule, self._histories, matches, 0, now, None))
         return matches
 
     def explanation(self) -> Explanation:
         """Give what there is to tell by now."""
         runs = {**self._ended}
-        standing = self._chains.standing(self._runs)
-        for chain, course in self._open.items():
-            states = standing.get(chain)
+        standing = self._histories.standing(self._runs)
+        for history, course in self._open.items():
+            states = standing.get(history)
             if states is None:
                 ending = Ending("held", None, "complete, held back by a run that began earlier")
             else:
                 course.waited_for = self._waited_for(states)
                 ending = _OPEN
-            runs[chain] = msgspec.structs.replace(
-                course, ending=ending, taken=self._chains.taken(chain)
+            runs[history] = msgspec.structs.replace(
+                course, ending=ending, taken=self._histories.taken(history)
             )
         return Explanation(
             rule=self._rule.name,
             version=self._rule.spec.version,
             user_id=self._user_id,
             events=self._events,
-            runs=[runs[chain] for chain in sorted(runs, key=self._chains.order)],
+            runs=[runs[history] for history in sorted(runs, key=self._histories.order)],
             left_out=self._left_out,
             not_begun=self._not_begun,
             not_begun_count=self._not_begun_count,
@@ -125,21 +125,21 @@ class Explainer:
     def _foresee(
         self, before: dict[int, list[tuple[State, Node]]], event: Event, now: int
     ) -> dict[int, _Fate]:
-        """Give what the moves make of each chain, those that begin now too."""
+        """Give what the moves make of each history, those that begin now too."""
         types = self.machine.event_types
         if types is not None and event.event_type not in types:
             return {}
         turn = Turn(event, Entry(0, now, None, event), self.machine.predicates, self.machine.rules)
         fates: dict[int, _Fate] = {}
-        for chain, places in before.items():
-            fate = fates[chain] = _Fate(moves=places)
+        for history, places in before.items():
+            fate = fates[history] = _Fate(moves=places)
             for state, node in places:
-                self._follow(turn, state, node, chain, fate)
+                self._follow(turn, state, node, history, fate)
         begun: list[Node] = []
         onward = turn.follow(self._rule.start, None, begun)
         nodes = [*begun, *(node for _, node in onward)]
         for node in nodes:
-            self._begin(self._chains.of_taken(0, node.step))
+            self._begin(self._histories.of_taken(0, node.step))
         if not nodes:
             refused = self._judge.refusals(self._rule.start, None, event, now)
             fitting = [refusal for refusal in refused if refusal.of_type]
@@ -147,7 +147,7 @@ class Explainer:
             self._not_begun = [*self._not_begun, *fitting][-LATEST:]
         return fates
 
-    def _follow(self, turn: Turn, state: State, node: Node, chain: int, fate: _Fate) -> None:
+    def _follow(self, turn: Turn, state: State, node: Node, history: int, fate: _Fate) -> None:
         finished: list[Node] = []
         onward = turn.follow(state, node, finished)
         for after in (*finished, *(after for _, after in onward)):
@@ -155,11 +155,11 @@ class Explainer:
                 fate.stays = True
             else:
                 fate.goes_on = True
-                self._begin(self._chains.of_taken(chain, after.step))
+                self._begin(self._histories.of_taken(history, after.step))
 
-    def _begin(self, chain: int) -> None:
-        if chain not in self._open:
-            self._open[chain] = Course(taken=[], ending=_OPEN)
+    def _begin(self, history: int) -> None:
+        if history not in self._open:
+            self._open[history] = Course(taken=[], ending=_OPEN)
 
     def _note_refusals(
         self,
@@ -168,9 +168,9 @@ class Explainer:
         event: Event,
         now: int,
     ) -> None:
-        for chain, places in before.items():
-            course = self._open[chain]
-            fate = fates.get(chain)
+        for history, places in before.items():
+            course = self._open[history]
+            fate = fates.get(history)
             course.waited_for = self._waited_for(places)
             if fate is None:
                 course.passed_over += 1
@@ -194,18 +194,18 @@ class Explainer:
     ) -> None:
         """End the courses that are no more."""
         self._matches += len(removal.matches)
-        alive = self._chains.standing(self._runs).keys() | self._chains.held(self._runs)
-        for chain, course in list(self._open.items()):
-            course.matches += removal.matched.get(chain, ())
-            course.timeouts += removal.timed_out.get(chain, ())
-            if chain in alive:
+        alive = self._histories.standing(self._runs).keys() | self._histories.held(self._runs)
+        for history, course in list(self._open.items()):
+            course.matches += removal.matched.get(history, ())
+            course.timeouts += removal.timed_out.get(history, ())
+            if history in alive:
                 continue
-            del self._open[chain]
-            fate = fates.get(chain)
-            if chain in removal.matched:
+            del self._open[history]
+            fate = fates.get(history)
+            if history in removal.matched:
                 ending = Ending("match", course.matches[-1], "it is a match")
-            elif chain in removal.timed_out:
-                ending = removal.ending(chain, before.get(chain, ()))
+            elif history in removal.timed_out:
+                ending = removal.ending(history, before.get(history, ()))
             elif fate is not None and fate.goes_on:
                 if course.matches:
                     ending = Ending(
@@ -218,16 +218,16 @@ class Explainer:
             elif fate is not None and not fate.stays:
                 ending = self._died(fate, removal)
             else:
-                ending = removal.ending(chain, before.get(chain, ()))
-            self._end(chain, course, ending)
+                ending = removal.ending(history, before.get(history, ()))
+            self._end(history, course, ending)
 
-    def _end(self, chain: int, course: Course, ending: Ending) -> None:
+    def _end(self, history: int, course: Course, ending: Ending) -> None:
         if not course.matches and len(self._ended) >= MOST:
             self._left_out[ending.kind] = self._left_out.get(ending.kind, 0) + 1
             return
         course.ending = ending
-        course.taken = self._chains.taken(chain)
-        self._ended[chain] = course
+        course.taken = self._histories.taken(history)
+        self._ended[history] = course
 
     def _died(self, fate: _Fate, removal: Removal) -> Ending:
         """Give why an event ended a run that no move took any further."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from udfs.events.event import Event
     from udfs.matching.automaton import State
-    from udfs.matching.chains import Chains
+    from udfs.matching.histories import Histories
     from udfs.matching.result import Match
     from udfs.matching.rule import CompiledRule
     from udfs.matching.runs import Node
@@ -24,21 +24,21 @@ class Removal:
 
     Args:
         rule: Which.
-        chains: Their chains.
+        histories: Their histories.
         matches: What was reported.
         dropped: How many runs went because of ``max_runs``.
         now: Rule time, ms.
         event: What came, None if only time passed.
 
     Attributes:
-        matched: Times of matches, by chain.
-        timed_out: Times of time-outs, by chain.
+        matched: Times of matches, by history.
+        timed_out: Times of time-outs, by history.
     """
 
     def __init__(
         self,
         rule: CompiledRule,
-        chains: Chains,
+        histories: Histories,
         matches: Sequence[Match],
         dropped: int,
         now: int,
@@ -50,33 +50,33 @@ class Removal:
         self.matched: dict[int, list[int]] = {}
         self.timed_out: dict[int, list[int]] = {}
         self._rule = rule
-        self._chains = chains
+        self._histories = histories
         self._dropped = dropped
         self._pruned: list[tuple[int, Match]] = []
         """Positions below which a run must not have begun, with the match that says so."""
         for match in matches:
-            chain = chains.of_match(match)
+            history = histories.of_match(match)
             if match.kind == "timeout":
-                self.timed_out.setdefault(chain, []).append(match.at)
+                self.timed_out.setdefault(history, []).append(match.at)
                 continue
-            self.matched.setdefault(chain, []).append(match.at)
-            limit = self._limit(chain)
+            self.matched.setdefault(history, []).append(match.at)
+            limit = self._limit(history)
             if limit is not None:
                 self._pruned.append((limit, match))
 
-    def ending(self, chain: int, places: Sequence[tuple[State, Node]]) -> Ending:
+    def ending(self, history: int, places: Sequence[tuple[State, Node]]) -> Ending:
         """Give why a run is gone.
 
         Args:
-            chain: What it took.
+            history: What it took.
             places: Where it stood.
         """
-        timed_out = self.timed_out.get(chain)
+        timed_out = self.timed_out.get(history)
         if timed_out is not None:
             return Ending("timeout", timed_out[-1], f"{self._limit_text(places)}; it was reported")
         ends = [end for state, node in places if (end := deadline_of(state, node)) is not None]
         end = max(ends, default=None)
-        began = self._chains.positions(chain)[0][0]
+        began = self._histories.positions(history)[0][0]
         for limit, match in self._pruned:
             if began < limit and (end is None or match.at < end):
                 how = self._rule.spec.skip.value
@@ -106,9 +106,9 @@ class Removal:
             return "too long since the event that it took last"
         return "its window has passed"
 
-    def _limit(self, chain: int) -> int | None:
+    def _limit(self, history: int) -> int | None:
         """Give the position before which runs that began there are pruned by a match."""
-        positions = self._chains.positions(chain)
+        positions = self._histories.positions(history)
         spec = self._rule.spec
         if spec.skip is Skip.NONE:
             return None

@@ -132,6 +132,11 @@ class Machine:
         return types
 
     @property
+    def predicates(self) -> tuple[Predicate, ...]:
+        """All conditions, each distinct one once, by index."""
+        return self._predicates
+
+    @property
     def expression_errors(self) -> int:
         """How often a condition ended in an error, which is false."""
         return self._expression_errors()

@@ -61,6 +61,8 @@ class Predicate(msgspec.Struct, frozen=True, eq=False):
     """A step and the shortest time, ms, since the last event of another step, if there is any."""
     comparison: Comparison | None = None
     """What the condition is, if it is nothing but the comparison of a property with a number."""
+    text: str | None = None
+    """The condition as it was written."""
 
     @property
     def of_run(self) -> bool:
@@ -123,6 +125,7 @@ class PredicateTable:
                 () if compiled is None else tuple(sorted(compiled.steps_used)),
                 gap,
                 comparison_of(text) if gap is None else None,
+                text,
             )
             self.predicates.append(predicate)
         return predicate

@@ -14,6 +14,7 @@ from udfs.matching.runs import Runs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from udfs.events.event import Event
     from udfs.matching.result import Match
 
 FORMAT: Final = 1
@@ -46,6 +47,7 @@ class Stream:
     Args:
         rules: See docs/rules.md.
         previous: Rules of the set before (see `Machine.compile`).
+        where: JSON path of the rules, for messages.
 
     Raises:
         ConfigInvalid: With all the faults of the rules.
@@ -55,9 +57,15 @@ class Stream:
         self,
         rules: Sequence[Mapping[str, Any]],
         previous: Sequence[Mapping[str, Any]] = (),
+        where: str = "rules",
     ) -> None:
-        self.machine = Machine.compile(rules, default_max_runs=None, previous=previous)
+        self.machine = Machine.compile(rules, where=where, default_max_runs=None, previous=previous)
         self._users: dict[str, _User] = {}
+
+    @property
+    def users(self) -> int:
+        """How many users it has seen."""
+        return len(self._users)
 
     def advance(self, user: str, events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Process events of one user.
@@ -73,21 +81,28 @@ class Stream:
             InvalidEvent: An event that is none.
             ValueError: The times of the user fall.
         """
-        found: list[Match] = []
-        for fields in events:
-            event = from_dict(fields)
-            now = event.event_time
-            known = self._users.get(user)
-            if known is None:
-                known = self._users[user] = _User(Runs(), now)
-            if now < known.clock:
-                raise ValueError(
-                    f"event {event.event_id!r}: the times of user {user!r} fall from "
-                    f"{known.clock} to {now}: sort the events by time"
-                )
-            known.clock = now
-            found += self.machine.advance(known.runs, user, event, now)
-        return [one.to_dict() for one in found]
+        return [one for fields in events for one in self._take(user, from_dict(fields))]
+
+    def take(self, event: Event) -> list[dict[str, Any]]:
+        """Process one event that is decoded already; as `advance`.
+
+        Args:
+            event: What happened; its ``user_id`` says to whom.
+        """
+        return self._take(event.user_id, event)
+
+    def _take(self, user: str, event: Event) -> list[dict[str, Any]]:
+        now = event.event_time
+        known = self._users.get(user)
+        if known is None:
+            known = self._users[user] = _User(Runs(), now)
+        if now < known.clock:
+            raise ValueError(
+                f"event {event.event_id!r}: the times of user {user!r} fall from "
+                f"{known.clock} to {now}: sort the events by time"
+            )
+        known.clock = now
+        return [one.to_dict() for one in self.machine.advance(known.runs, user, event, now)]
 
     def due(self, now: int) -> list[dict[str, Any]]:
         """Move the clocks of all users on.

@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from udfs.matching import match
+from udfs.matching import Machine, match
+from udfs.matching.commands import app
+from udfs.matching.draw import svg
+from udfs.matching.flip200 import to_rule
+from udfs.matching.graph import graph_of, mermaid
 
-TEXT = (Path(__file__).parents[3] / "docs/rules.md").read_text()
+DOCS = Path(__file__).parents[3] / "docs"
+TEXT = (DOCS / "rules.md").read_text()
 EXAMPLES = {
     rule["rule"]: rule
     for rule in map(json.loads, re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL))
@@ -101,3 +107,62 @@ def test_search_without_click() -> None:
     """The time-out tells of a search that nothing came of."""
     log = [("search", 0, {"query": "shoes"}), ("click", 5, {"query": "hats"})]
     assert found("search_without_click", *log) == [("timeout", 120)]
+
+
+def blocks(language: str) -> list[str]:
+    """Give the blocks of the page in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> dict[str, str]:
+    """Give the commands that the page shows, each with what it prints."""
+    shown = "".join(block.rstrip("\n") + "\n\n" for block in blocks("console"))
+    found = re.findall(r"^\$ millrace rules (.+)\n((?:(?!\$ ).*\n)*)", shown, re.MULTILINE)
+    return {command: output.rstrip("\n") + "\n" for command, output in found}
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files that the page speaks of, in the current folder."""
+    (tmp_path / "cart.json").write_text(json.dumps(EXAMPLES["cart_abandoned"]))
+    [events] = blocks("jsonl")
+    (tmp_path / "events.jsonl").write_text(events)
+    [bad] = [text for text in blocks("text") if "whithin" in text]
+    (tmp_path / "bad.json").write_text(bad)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("files")
+@pytest.mark.parametrize("command", commands())
+def test_commands_print_what_the_page_shows(command: str) -> None:
+    """All but the speed."""
+    expected = commands()[command]
+    output = CliRunner().invoke(app, command.split()).output
+    speed = re.compile(r"in [\d.]+ s \([\d,]+/s\)")
+    assert speed.sub("", output) == speed.sub("", expected)
+
+
+def test_every_command_is_shown_or_explained() -> None:
+    """And every kind of ending."""
+    assert {command.split()[0] for command in commands()} == {"check", "run", "explain"}
+    for name in (command.name for command in app.registered_commands):
+        assert f"**`{name} " in TEXT
+    for kind in ("match", "timeout", "window", "gap", "stopped", "broken", "pruned", "overflow"):
+        assert re.search(rf"^\| [^|]*`{kind}`", TEXT, re.MULTILINE)
+
+
+def test_pictures_are_those_of_the_machine() -> None:
+    """Write them anew with `millrace rules graph` after a change."""
+    graph = graph_of(Machine.compile([EXAMPLES["cart_abandoned"]]))
+    assert blocks("mermaid") == [mermaid(graph)]
+    assert (DOCS / "images/cart_abandoned.svg").read_text() == svg(graph)
+
+
+def test_names_become_properties_unless_said_otherwise() -> None:
+    """As the page says of `import`."""
+    condition = {"type": "AVIATOR", "expression": "action == 'pay'"}
+    node = {"name": "a", "type": "ATOMIC", "quantifier": None, "condition": condition}
+    graph = {"name": "g", "nodes": [node], "edges": []}
+    assert to_rule(graph, {})[0]["pattern"] == [{"step": "a", "where": "props.action == 'pay'"}]
+    mapped, _ = to_rule(graph, {"action": "event_type"})
+    assert mapped["pattern"] == [{"step": "a", "event": "pay"}]

@@ -24,24 +24,20 @@ def print_matching(console: Console, outcomes: Sequence[Outcome], plan: Plan) ->
             f"{plan.users:,} users, {plan.rounds} rounds, events per second of CPU",
             title_justify="left",
         )
-        for column in (
-            "rules",
-            "millrace",
-            "quartiles",
-            "ns an event",
-            "with deadlines",
-            "Flink's NFA",
-            "quartiles",
-            "ratio",
-            "runs a user",
-            "matches",
-            "bar",
-        ):
-            table.add_column(column, justify="right")  # fmt: skip
-        for each in outcomes:
-            if each.share == share:
-                table.add_row(*_row(each))
+        for column in ("rules", "millrace", "with deadlines", "Flink's NFA", "ratio",
+                       "runs a user", "matches"):  # fmt: skip
+            table.add_column(column, justify="right")
+        shown = [each for each in outcomes if each.share == share]
+        for each in shown:
+            theirs = f"{quartiles(each.theirs)[0]:,.0f}" if each.theirs else ""
+            table.add_row(
+                f"{each.rules:,}", f"{each.rate:,.0f}", f"{quartiles(each.armed)[0]:,.0f}", theirs,
+                "" if each.ratio is None else f"{each.ratio:.2f}",
+                f"{each.live:,.1f}", f"{each.matches:,}",
+            )  # fmt: skip
         console.print(table)
+        for each in shown:
+            _print_spread(console, each)
     if plan.flink:
         console.print("matches, their events and the partial matches agree")
     for each in outcomes:
@@ -49,25 +45,22 @@ def print_matching(console: Console, outcomes: Sequence[Outcome], plan: Plan) ->
             _print_parts(console, each)
 
 
-def _row(each: Outcome) -> list[str]:
+def _print_spread(console: Console, each: Outcome) -> None:
     _, low, high = quartiles(each.ours)
-    theirs, spread, ratio = "", "", ""
-    if each.theirs and each.ratio is not None:
-        middle, least, most = quartiles(each.theirs)
-        theirs, spread = f"{middle:,.0f}", f"{least:,.0f}-{most:,.0f}"
-        ratio = f"{each.ratio:.2f}"
+    line = f"rules: {each.rules:,}; {1e9 / each.rate:,.0f} ns an event; "
+    line += f"quartiles {low:,.0f}-{high:,.0f}"
+    if each.theirs:
+        _, low, high = quartiles(each.theirs)
+        line += f", Flink's {low:,.0f}-{high:,.0f}"
     bar = each.bar
-    return [
-        f"{each.rules:,}", f"{each.rate:,.0f}", f"{low:,.0f}-{high:,.0f}",
-        f"{1e9 / each.rate:,.0f}", f"{quartiles(each.armed)[0]:,.0f}", theirs, spread, ratio,
-        f"{each.live:,.1f}", f"{each.matches:,}",
-        "" if bar is None else f"{bar[0]}: {'kept' if bar[1] else 'NOT kept'}",
-    ]  # fmt: skip
+    if bar is not None:
+        line += f"; {bar[0]} {'kept' if bar[1] else 'NOT kept'}"
+    console.print(line)
 
 
 def _print_parts(console: Console, outcome: Outcome) -> None:
     table = Table(
-        title=f"{outcome.rules:,} rules, 1 in {1 / outcome.share:g}: where our time goes (sampled)",
+        title=f"rules: {outcome.rules:,}, 1 in {1 / outcome.share:g}; where our time goes, sampled",
         title_justify="left",
     )
     table.add_column("function")
@@ -115,7 +108,7 @@ def print_loads(console: Console, measured: Sequence[Sequence[Round]]) -> None:
             title_justify="left",
         )
         table.add_column("load")
-        for column in ("compiled expressions", "parse", "check", "compile", "together"):
+        for column in ("read cache", "parse", "check", "compile", "together"):
             table.add_column(column, justify="right")
         for ways in zip(*(each.loads for each in rounds), strict=True):
             table.add_row(ways[0].name, *_middles(ways))

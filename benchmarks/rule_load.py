@@ -93,7 +93,7 @@ def load_once(count: int) -> Round:
     cache = CodeCache()
     first = _load("never seen", text, cache)
     dump = cache.dump()
-    worker = _load("with its compiled expressions", text, dump)
+    worker = _load("expressions compiled", text, dump)
     changed = _load("one rule changed", msgspec.json.encode(_changed(manifest)), dump)
     texts = {step["where"] for rule in manifest for step in rule["pattern"]}
     return Round(count, len(text), len(texts), len(dump), [first, worker, changed])

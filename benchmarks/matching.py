@@ -42,7 +42,8 @@ _MOST_EVENTS: Final = 200_000
 _LEAST_EVENTS: Final = 25_000
 _RULE_EVENTS: Final = 10_000_000
 _PROFILE_S: Final = 4.0
-_COUNTED_EVENTS: Final = 20_000
+_COUNTED_RULES: Final = 2_000_000  # times events: counting calls costs more than the calls
+_MOST_COUNTED: Final = 20_000
 _MOST_PROFILED: Final = 2_000_000
 _GC_THRESHOLDS: Final = (100_000, 20, 20)  # as the job sets them
 _MASK: Final = 2**64 - 1
@@ -338,7 +339,7 @@ def _profile(
     engine: Engine, flink: FlinkLoop | None, traffic: Traffic, rate: float, seconds: float
 ) -> list[Part]:
     """Look where our time goes in further events; Flink takes them off the clock."""
-    count = _COUNTED_EVENTS
+    count = min(_MOST_COUNTED, max(_COUNTED_RULES // len(engine.machine.rules), 1))
 
     def next_events(most: int) -> Sequence[Event]:
         made = traffic.make(most)

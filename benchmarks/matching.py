@@ -274,8 +274,9 @@ def measure(
         flink = None
         if plan.flink:
             flink = stack.enter_context(FlinkLoop(folder, rules, plan.users))
-        progress(f"{count:,} rules: warm-up")
-        _warm_up(engine, flink, traffic, plan.warm_up, _FLINK_WARM_CALLS // count)
+        last = _FLINK_WARM_CALLS // count
+        for done in _warm_up(engine, flink, traffic, plan.warm_up, last):
+            progress(f"{count:,} rules: warm-up {done:,}/{plan.warm_up:,}")
         for number in range(plan.rounds):
             progress(f"{count:,} rules: round {number + 1}/{plan.rounds}")
             made = traffic.make(events)
@@ -314,8 +315,12 @@ def measure(
 
 def _warm_up(
     engine: Engine, flink: FlinkLoop | None, traffic: Traffic, events: int, their_last: int
-) -> None:
-    """Fill the users' states; the last of it goes through all rules, also in Flink."""
+) -> Iterator[int]:
+    """Fill the users' states; the last of it goes through all rules, also in Flink.
+
+    Yields:
+        Events so far.
+    """
     for made in traffic.chunks(events):
         engine.run(traffic.events(made))
         if flink is not None:
@@ -323,6 +328,7 @@ def _warm_up(
                 flink.timed(made, min(len(made), their_last))
             else:
                 flink.fast(made)
+        yield traffic.made
 
 
 def _compare(engine: Engine, live: int, flink: FlinkLoop, now_ms: int) -> None:

@@ -2,7 +2,8 @@
 
 A signal is handled between two instructions of Python: at calls, at the end of a loop's turn and
 after calls of C. A function that was only just entered is not to blame for the time until then,
-so its caller is. What C does counts for the function that called it.
+so its caller is. What C does counts for the function that called it, and so does a short function
+that neither loops nor calls anything.
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ from benchmarks.sampling import counted, sampled
 from udfs.errors import MillraceError
 from udfs.events.event import Event
 from udfs.matching import Machine, Match, Runs
-from udfs.matching.runs import Packed
 
 SIZES: Final = (1, 10, 100, 1_000)
 COMMON: Final = 0.1
@@ -226,20 +225,8 @@ class Engine:
         """Move everybody's time on, and count partial matches."""
         for user, runs in self.users.items():
             self.machine.due(runs, user, now_ms)
-        return sum(live_runs(self.machine.encode(runs)) for runs in self.users.values())
-
-
-def live_runs(blob: bytes) -> int:
-    """Count the partial matches in the stored form (`udfs.matching.codec`)."""
-    if not blob:
-        return 0
-    numbers = msgspec.msgpack.decode(memoryview(blob)[1:], type=Packed).runs
-    count = at = 0
-    while at < len(numbers):
-        end = at + 1 + 2 * numbers[at]
-        count += sum(state != 0 for state in numbers[at + 1 : end : 2])
-        at = end
-    return count
+        live_runs = self.machine.live_runs
+        return sum(sum(live_runs(runs, now_ms).values()) for runs in self.users.values())
 
 
 def measure(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -59,11 +59,18 @@ class Sampler:
         return True
 
     @contextmanager
-    def measure(self, runs: Runs, touched: Iterable[int], begins: Iterable[int]) -> Iterator[None]:
+    def measure(
+        self,
+        runs: Runs,
+        live: Mapping[int, int],
+        touched: Iterable[int],
+        begins: Iterable[int],
+    ) -> Iterator[None]:
         """Measure the work of one event and share its time out.
 
         Args:
             runs: The user's, before the work.
+            live: How many runs each rule has.
             touched: Buckets that the event may change.
             begins: Rules that may begin with it, or that it may move on together.
         """
@@ -73,10 +80,8 @@ class Sampler:
                 looked_at[run.state.rule] = looked_at.get(run.state.rule, 0) + 1
         for number, queues in runs.queues.items():
             looked_at[number] = looked_at.get(number, 0) + len(queues.partial) - 1
-            self.costs[self._rules[number].name].runs += len(queues.partial) - 1
-        for bucket in runs.buckets.values():
-            for run in bucket:
-                self.costs[self._rules[run.state.rule].name].runs += 1
+        for number, count in live.items():
+            self.costs[self._rules[number].name].runs += count
         began = self._clock()
         yield
         seconds = self._clock() - began

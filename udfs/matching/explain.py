@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from udfs.matching.automaton import Kind, State
-from udfs.matching.histories import Histories
 from udfs.matching.courses import Course, Ending, Explanation
+from udfs.matching.histories import Histories
 from udfs.matching.judge import Judge, Refusal, told_of
 from udfs.matching.machine import Machine
 from udfs.matching.removal import Removal

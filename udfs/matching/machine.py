@@ -154,6 +154,30 @@ class Machine:
         """
         self.sampler = Sampler(self.rules, clock, every)
 
+    def live_runs(self, runs: Runs, now: int) -> dict[int, int]:
+        """Count the partial matches of each rule (by index) that has any.
+
+        Those whose window has passed may be among them until `due` or `advance` has noticed.
+
+        Args:
+            runs: The user's.
+            now: The user's rule time, ms.
+        """
+        self._open(runs)
+        found: dict[int, int] = {}
+        for bucket in runs.buckets.values():
+            for run in bucket:
+                found[run.state.rule] = found.get(run.state.rule, 0) + 1
+        for number, waiting in runs.queues.items():
+            found[number] = found.get(number, 0) + len(waiting.partial) - 1
+        index, chains = self._chains, runs.chains
+        if index is not None and chains is not None:
+            for number in index.numbers_of(chains.waiting):
+                count = sum(1 for _ in index.runs(chains, number, now))
+                if count:
+                    found[index.chains[number].rule.index] = count
+        return found
+
     def decode(self, blob: bytes) -> Runs:
         """Read the runs of a user; those of unknown rules are dropped and counted. HOT.
 
@@ -205,7 +229,8 @@ class Machine:
         deadline = runs.deadline
         matches = [] if deadline is None or deadline > now else self._expire(runs, user_id, now)
         if self.sampler is not None and self.sampler.due():
-            with self.sampler.measure(runs, *self._concerned(runs, event)):
+            live = self.live_runs(runs, now)
+            with self.sampler.measure(runs, live, *self._concerned(runs, event)):
                 matches += self._apply(runs, user_id, event, now)
         else:
             matches += self._apply(runs, user_id, event, now)

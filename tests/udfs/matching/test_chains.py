@@ -92,6 +92,8 @@ def test_together_as_one_by_one(drawn: list[Any], log: list[Any], data: st.DataO
         if data.draw(st.booleans()):
             assert not together.due(runs, "u", event.event_time)
         assert advance(together, runs, event) == advance(alone, others, event)
+        now = event.event_time
+        assert together.live_runs(runs, now) == alone.live_runs(others, now)
     assert together.overflowed == alone.overflowed
     while (deadline := together.next_deadline(runs)) is not None:
         assert not together.due(runs, "u", deadline)

@@ -1,7 +1,8 @@
 """``python -m benchmarks [WHAT]``; see docs/benchmarks.md.
 
 cores: the shards without a JVM. decisions: a scored decision and its parts, without servers.
-throughput: beside a Flink CEP job. scoring: the job with and without scores. latency. all.
+throughput: beside a Flink CEP job. scoring: the job with and without scores. latency.
+matching: rules beside Flink's NFA, in memory. state: what runs take in it. load: of rules. all.
 """
 
 from __future__ import annotations
@@ -9,12 +10,11 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
 from benchmarks import (
     contestants,
@@ -23,15 +23,19 @@ from benchmarks import (
     latency,
     log,
     report,
+    rules,
     scoring,
     servers,
     throughput,
 )
+from benchmarks.bar import bar_on
 from benchmarks.progress import LEAST_EVENTS
 from stack import Stack
 from udfs.errors import MillraceError
 
 _CORE_EVENTS: Final = 100_000
+_LOG_EVENTS: Final = 2_000_000
+_NEED_LOG: Final = ("throughput", "scoring", "latency", "all")
 _BUSY: Final = 1.0
 _WARM_UP_S: Final = 30.0  # of latency: Java compiles itself, as in the first half of a log
 
@@ -53,11 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results: dict[str, Any] = {"machine": servers.machine(), "load": busy, "options": vars(options)}
     wanted = options.what
     try:
-        if wanted in ("cores", "all"):
-            results["cores"] = _cores(console, options)
-        if wanted in ("decisions", "all"):
-            results["decisions"] = _decisions(console, options)
-        if wanted in ("throughput", "scoring", "latency", "all"):
+        for name, measured in _ALONE.items():
+            if wanted in (name, "all"):
+                results[name] = measured(console, options)
+        if wanted in _NEED_LOG:
             with servers.running(console.print) as stack:
                 if wanted != "latency":
                     counts = _log(console, stack, options)
@@ -83,22 +86,33 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "what", nargs="?", default="all",
-        choices=("cores", "decisions", "throughput", "scoring", "latency", "all"),
+        choices=(*_ALONE, *_NEED_LOG),
     )  # fmt: skip
-    parser.add_argument("--events", type=int, default=2_000_000, help="in the log [%(default)s]")
+    parser.add_argument(
+        "--events", type=int,
+        help=f"in the log [{_LOG_EVENTS}]; of a round of matching [by the number of rules]; "
+        f"before the sample of state [{rules.EVENTS_A_USER} a user]",
+    )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=5, help="of everything [%(default)s]")
     parser.add_argument(
         "--rate", type=float, help="events/s of the latency run [half of the throughput]"
     )
     parser.add_argument("--seconds", type=float, default=30, help="of latency [%(default)s]")
+    rules.add_options(parser)
     options = parser.parse_args(arguments)
+    _check(parser, options)
+    return options
+
+
+def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with a message if the options make no sense."""
     if options.what == "latency" and options.rate is None:
         parser.error("latency alone needs --rate; 'all' takes half of the measured throughput")
-    if options.events < LEAST_EVENTS:
+    if options.what in _NEED_LOG and (options.events or _LOG_EVENTS) < LEAST_EVENTS:
         parser.error(f"--events: at least {LEAST_EVENTS}, or start-up is all there is to see")
     if options.rounds < 1:
         parser.error("--rounds: at least 1")
-    return options
+    rules.check_options(parser, options)
 
 
 def _half(results: dict[str, Any]) -> float:
@@ -107,7 +121,7 @@ def _half(results: dict[str, Any]) -> float:
 
 
 def _cores(console: Console, options: argparse.Namespace) -> Any:
-    with _bar(console) as bar:
+    with bar_on(console) as bar:
         task = bar.add_task("cores", total=None)
         stages = cores.measure(
             _CORE_EVENTS, options.rounds, lambda line: bar.update(task, description=line)
@@ -117,34 +131,45 @@ def _cores(console: Console, options: argparse.Namespace) -> Any:
 
 
 def _decisions(console: Console, options: argparse.Namespace) -> Any:
-    with _bar(console) as bar:
+    with bar_on(console) as bar:
         task = bar.add_task("decisions", total=None)
         costs = decisions.measure(options.rounds, lambda line: bar.update(task, description=line))
     report.print_decisions(console, costs)
     return costs
 
 
+_ALONE: Final[dict[str, Callable[[Console, argparse.Namespace], Any]]] = {
+    "cores": _cores,
+    "decisions": _decisions,
+    "matching": rules.run_matching,
+    "state": rules.run_state,
+    "load": rules.run_load,
+}
+"""What needs no servers."""
+
+
 def _log(console: Console, stack: Stack, options: argparse.Namespace) -> list[int]:
-    with _bar(console) as bar:
-        task = bar.add_task("writing the log", total=options.events)
+    events = options.events or _LOG_EVENTS
+    with bar_on(console) as bar:
+        task = bar.add_task("writing the log", total=events)
         return log.fill(
-            stack.kafka_bootstrap, options.events, lambda done: bar.update(task, completed=done)
+            stack.kafka_bootstrap, events, lambda done: bar.update(task, completed=done)
         )
 
 
 def _throughput(
     console: Console, stack: Stack, counts: list[int], options: argparse.Namespace
 ) -> Any:
-    with _bar(console) as bar:
+    with bar_on(console) as bar:
         jobs: list[contestants.Contestant] = [contestants.Millrace(), contestants.FlinkCep(stack)]
-        result = throughput.run(stack, jobs, counts, options.rounds, *_told(bar, options.events))
+        result = throughput.run(stack, jobs, counts, options.rounds, *_told(bar, sum(counts)))
     report.print_throughput(console, result)
     return result
 
 
 def _scoring(console: Console, stack: Stack, counts: list[int], options: argparse.Namespace) -> Any:
-    with _bar(console) as bar:
-        told, ended = _told(bar, options.events)
+    with bar_on(console) as bar:
+        told, ended = _told(bar, sum(counts))
         result = scoring.measure(stack, counts, options.rounds, told, ended, bar.console.print)
     report.print_throughput(console, result)
     return result
@@ -167,21 +192,13 @@ def _told(bar: Progress, events: int) -> tuple[throughput.Told, Callable[[throug
 
 def _latency(console: Console, stack: Stack, rate: float, options: argparse.Namespace) -> Any:
     warm_up_s = _WARM_UP_S + options.seconds / 2
-    with _bar(console) as bar:
+    with bar_on(console) as bar:
         task = bar.add_task(f"{rate:,.0f} events/s", total=warm_up_s + options.seconds)
         found = latency.run(
             stack, rate, warm_up_s, options.seconds, lambda s: bar.update(task, completed=s)
         )
     report.print_latency(console, found)
     return found
-
-
-@contextmanager
-def _bar(console: Console) -> Iterator[Progress]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    # Without a terminal only the lines that are printed appear.
-    with Progress(*columns, console=console, transient=True, refresh_per_second=2) as bar:
-        yield bar
 
 
 if __name__ == "__main__":

@@ -24,6 +24,11 @@ TEST_RUN = LOCAL / "test-run"
 TASKMANAGERS = 2
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The seed of tests that draw their cases; without it some draw new ones each time."""
+    parser.addoption("--seed", type=int, default=None, help="seed of random cases")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Unit tests first, then those with a JVM, then those with servers: a fault shows early."""
     items.sort(key=_rank)  # stable: the order within a kind stays

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from udfs.expressions.cache import CodeCache, Compiled
+from udfs.expressions.conversions import text_of
 from udfs.expressions.expression import Expression, compile_expression
 from udfs.expressions.names import Names
-from udfs.expressions.text import text_of
 from udfs.expressions.values import EvaluationError
 
 __all__ = [

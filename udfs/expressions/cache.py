@@ -10,7 +10,7 @@ import msgspec
 
 from udfs.expressions.names import Names
 
-FORMAT = 1
+FORMAT = 2
 """Rises with every change of the generated code or of the helpers' names."""
 _MAGIC = b"millrace-cel"
 _DIGEST_BYTES = 32

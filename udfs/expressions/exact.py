@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import math
 
-from udfs.expressions.resolve import (
+from udfs.expressions.cost import turn_cost
+from udfs.expressions.functions import CALLABLE, MACROS
+from udfs.expressions.kinds import TypeValue, UInt
+from udfs.expressions.terms import (
     Apply,
     Entries,
     Get,
@@ -21,59 +24,14 @@ from udfs.expressions.resolve import (
     Variable,
 )
 
-HELPERS = {
-    "_+_": "add",
-    "_-_": "subtract",
-    "_*_": "multiply",
-    "_/_": "divide",
-    "_%_": "modulo",
-    "_==_": "equal",
-    "_!=_": "not_equal",
-    "_<_": "less",
-    "_<=_": "less_equal",
-    "_>_": "greater",
-    "_>=_": "greater_equal",
-    "@in": "contains",
-    "_[_]": "index",
-    "-_": "negate",
-    "size": "size",
-    "first": "first",
-    "last": "last",
-    "max": "greatest",
-    "min": "least",
-    "string": "text_of",
-    "int": "to_int",
-    "double": "to_double",
-    "bool": "to_bool",
-    "contains": "contains_text",
-    "startsWith": "starts_with",
-    "endsWith": "ends_with",
-    "matches": "matches",
-    "lowerAscii": "lower_ascii",
-    "upperAscii": "upper_ascii",
-    "trim": "trim",
-    "split": "split",
-    "join": "join",
-    "replace": "replace",
-}
-"""The helper of each operator and function."""
-MACROS = {"all": "for_all", "exists": "exists", "exists_one": "exists_one", "map": "transform"}
-"""The helper of each macro."""
-WALKING = frozenset(
-    (
-        *("_+_", "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "@in", "string"),
-        *("contains", "startsWith", "endsWith", "matches", "lowerAscii", "upperAscii"),
-        *("trim", "split", "join", "replace"),
-    )
-)
-"""What takes time in proportion to its operands: counted inside macros."""
-
-_TERMS_PER_STEP = 8  # as many as take about 0.2 µs
-
 
 def literal(term: Literal) -> str:
     """A constant as Python source."""
     value = term.value
+    if isinstance(value, TypeValue):
+        return f"TypeValue({value.name!r})"
+    if isinstance(value, UInt):
+        return f"UInt({int(value)!r})"
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if math.isnan(value) else "inf" if value > 0 else "(-inf)"
     return f"({value!r})" if isinstance(value, int | float) and value < 0 else repr(value)
@@ -108,31 +66,32 @@ def exact(term: Term, *, in_macro: bool = False) -> str:  # noqa: C901, PLR0911 
             return _apply(term, in_macro=in_macro)
 
 
-def turn_cost(term: Macro) -> int:
-    """Steps of one turn of a macro: more for a long body, so that the time is bounded."""
-    return 1 + sum(_terms(body) for body in (term.make, term.predicate)) // _TERMS_PER_STEP
+def call(term: Apply, args: list[str], *, in_macro: bool) -> str:
+    """The call of a function's helper, with what it costs."""
+    known = CALLABLE[term.function]
+    if known.pays:
+        if not isinstance(term.args[1], Literal):
+            args = [args[0], f"new_pattern(b, {args[1]})"]
+        args = ["b", *args]
+    elif in_macro and known.walks:
+        args = [f"charge(b, {arg})" for arg in args]
+    made = f"{known.helper}({', '.join(args)})"
+    return f"charge(b, {made})" if known.grows else made
 
 
-def _terms(term: Term | None) -> int:
-    match term:
-        case None | Literal() | Local() | Variable():
-            return 1
-        case Get(operand) | Has(operand):
-            return 1 + _terms(operand)
-        case Macro():
-            return sum(map(_terms, (term.over, term.make, term.predicate)))
-        case Items(parts) | Entries(parts) | Apply(_, parts):
-            return 1 + sum(map(_terms, parts))
+def macro(term: Macro, over: str, make: str | None, predicate: str | None) -> str:
+    """The call of a macro's helper with the sources of its parts."""
+    parts = [f"turns(b, {over}, {turn_cost(term)})"]
+    bodies = (body for body in (make, predicate) if body is not None)
+    parts += (f"lambda x{term.local}: {body}" for body in bodies)
+    return f"{MACROS[term.name]}({', '.join(parts)})"
 
 
 def _macro(term: Macro, *, in_macro: bool) -> str:
-    over = f"turns(b, {exact(term.over, in_macro=in_macro)}, {turn_cost(term)})"
-    bodies = [
-        f"lambda x{term.local}: {exact(body, in_macro=True)}"
-        for body in (term.make, term.predicate)
-        if body is not None
-    ]
-    return f"{MACROS[term.name]}({', '.join((over, *bodies))})"
+    bodies = (
+        None if body is None else exact(body, in_macro=True) for body in (term.make, term.predicate)
+    )
+    return macro(term, exact(term.over, in_macro=in_macro), *bodies)
 
 
 def _apply(term: Apply, *, in_macro: bool) -> str:
@@ -147,6 +106,4 @@ def _apply(term: Apply, *, in_macro: bool) -> str:
             return f"(not check_bool({args[0]}))"
         case "dyn":
             return args[0]
-    if in_macro and term.function in WALKING:
-        args = [f"charge(b, {arg})" for arg in args]
-    return f"{HELPERS[term.function]}({', '.join(args)})"
+    return call(term, args, in_macro=in_macro)

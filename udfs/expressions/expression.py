@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import marshal
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from udfs.errors import ExpressionInvalid, Fault
 from udfs.events.event import Event
-from udfs.expressions import absorb, arithmetic, text, values
 from udfs.expressions.absorb import FAILURES
+from udfs.expressions.budget import Budget
 from udfs.expressions.cache import CodeCache, Compiled
-from udfs.expressions.exact import HELPERS, MACROS, exact
+from udfs.expressions.cost import puts_much_together
+from udfs.expressions.exact import exact
 from udfs.expressions.fast import Fast
 from udfs.expressions.limits import MAX_STEPS
 from udfs.expressions.parse import parse
-from udfs.expressions.resolve import Resolver
-from udfs.expressions.values import EvaluationError
+from udfs.expressions.patterns import longest_text, pattern_of
+from udfs.expressions.resolve import Resolver, Usage
+from udfs.expressions.runtime import NEW_BUDGET, RUNTIME, Steps, Values
 
 if TYPE_CHECKING:
     from types import CodeType
 
     from udfs.expressions.names import Names
 
-Steps: TypeAlias = Mapping[str, Sequence[Event]] | None
-Values: TypeAlias = Mapping[str, Any] | None
-
 _TEMPLATE = """\
 def make(settle, {patterns}):
     def run_value(e, s, v):
         {budget}
         try:
-            return {fast}
+            return {value}
         except FAILURES:
             pass
         try:
-            return run_exact(e, s, v)
+            return {exact_value}
         except FAILURES as error:
             fail(error)
     def run_test(e, s, v):
@@ -45,62 +45,16 @@ def make(settle, {patterns}):
         except FAILURES:
             pass
         return settle(e, s, v)
-    def run_exact(e, s, v):
-        {budget}
+    def run_exact(e, s, v, b=None):
+        b = b or {new_budget}
         return {exact}
     return run_value, run_test, run_exact
 """
-_BUDGET = f"b = [{MAX_STEPS}]"
+_EXPORTED = {"uint": "int", "timestamp": "string", "duration": "string", "type": "string"}
+_BUDGET = f"b = {NEW_BUDGET}"
 _TEST_ANY = """t = {fast}
             if t is True: return True
             if t is False: return False"""
-
-
-def _fail(error: Exception) -> None:
-    if isinstance(error, EvaluationError):
-        raise error
-    raise EvaluationError(f"{type(error).__name__}: {error}") from error
-
-
-def _no() -> None:
-    raise EvaluationError("the fast variant gives up")  # never seen: the exact one decides
-
-
-def _step(steps: Steps, name: str) -> Sequence[Event]:
-    """The events of a step; none if it has taken none."""
-    return [] if steps is None else steps.get(name, [])
-
-
-def _value(given: Values, name: str) -> Any:
-    if given is None or name not in given:
-        raise EvaluationError(f"no value {name!r}")
-    return given[name]
-
-
-def _runtime() -> dict[str, Any]:
-    """All that generated code can reach: no builtins."""
-    modules = (values, arithmetic, text, absorb)
-    wanted = {*HELPERS.values(), *MACROS.values()}
-    wanted |= {
-        "select",
-        "has",
-        "make_map",
-        "check_bool",
-        "conjunction",
-        "disjunction",
-        "charge",
-        "turns",
-    }
-    wanted |= {"MIN_INT", "MAX_INT", "FAILURES"}
-    found = {name: vars(module)[name] for module in modules for name in wanted & {*vars(module)}}
-    found["contains"] = values.contains
-    plain = {"int": int, "float": float, "str": str, "bytes": bytes, "bool": bool, "len": len}
-    own = {"no": _no, "fail": _fail, "step": _step, "given": _value}
-    infinite = {"nan": float("nan"), "inf": float("inf"), "list": list, "dict": dict}
-    return {**found, **plain, **own, **infinite, "__builtins__": {}}
-
-
-_RUNTIME = _runtime()
 
 
 class Expression:
@@ -152,18 +106,35 @@ class Expression:
         self.errors = 0
         code = marshal.loads(compiled.code)  # noqa: S302 - our own code only, see CodeCache
         made: dict[str, Any] = {}
-        exec(code, _RUNTIME, made)  # noqa: S102 - made by exact.py and fast.py alone
-        patterns = [text.pattern_of(pattern).search for pattern in compiled.patterns]
-        functions = made["make"](self._settle, *patterns)
+        exec(code, RUNTIME, made)  # noqa: S102 - made by exact.py and fast.py alone
+        patterns = [pattern_of(pattern) for pattern in compiled.patterns]
+        searches = [pattern.search for pattern in patterns]
+        functions = made["make"](self._settle, *searches, *map(longest_text, patterns))
         self.value: Callable[[Event | None, Steps, Values], Any] = functions[0]
         self.test: Callable[[Event | None, Steps, Values], bool] = functions[1]
-        self._precise: Callable[[Event | None, Steps, Values], Any] = functions[2]
+        self._precise: Callable[..., Any] = functions[2]
 
     def __repr__(self) -> str:
         return f"Expression({self.text!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return compile_expression, (self.text, self.names)
+
+    def steps(self, event: Event | None, steps: Steps = None, given: Values = None) -> int:
+        """How many steps one evaluation takes, as it is bounded by ``MAX_STEPS``.
+
+        Args:
+            event: As for ``value``.
+            steps: As for ``value``.
+            given: As for ``value``.
+
+        Returns:
+            Steps of the exact variant, up to the error that ended it, if any.
+        """
+        budget: Budget = [MAX_STEPS, None]
+        with contextlib.suppress(*FAILURES):
+            self._precise(event, steps, given, budget)
+        return min(MAX_STEPS - int(budget[0]), MAX_STEPS)
 
     def _settle(self, event: Event | None, steps: Steps, given: Values) -> bool:
         """`test` after the fast variant raised or gave no bool."""
@@ -214,20 +185,24 @@ def _compile(source: str, names: Names, where: str) -> Compiled:
     term = resolver.resolve()
     if resolver.faults:
         raise ExpressionInvalid(resolver.faults)
-    fast = Fast()
+    usage = resolver.usage
+    counted = puts_much_together(term)
+    fast = Fast(counted=counted)
     piece = fast.term(term)
     test = f"return {piece.code}" if piece.kind == "bool" else _TEST_ANY.format(fast=piece.code)
     module = _TEMPLATE.format(
-        patterns=", ".join(f"p{number}" for number in range(len(fast.patterns))),
+        patterns=", ".join(f"{kind}{n}" for kind in "pm" for n in range(len(fast.patterns))),
         budget=_BUDGET if "(b, " in piece.code else "pass",
+        new_budget=NEW_BUDGET,
         fast=piece.code,
+        value=_outcome(piece.code, usage),
+        exact_value=_outcome("run_exact(e, s, v)", usage),
         test=test,
-        exact=exact(term),
+        exact=exact(term, in_macro=counted),
     )
-    usage = resolver.usage
     return Compiled(
         code=marshal.dumps(_code(module, where)),
-        kind=piece.kind,
+        kind=_EXPORTED.get(piece.kind, piece.kind),
         patterns=tuple(fast.patterns),
         fields=tuple(sorted(usage.fields)),
         props=tuple(sorted(usage.props)),
@@ -235,6 +210,10 @@ def _compile(source: str, names: Names, where: str) -> Compiled:
         steps=tuple(sorted(usage.steps)),
         values=tuple(sorted(usage.values)),
     )
+
+
+def _outcome(code: str, usage: Usage) -> str:
+    return f"export({code})" if usage.special else code
 
 
 def _code(module: str, where: str) -> CodeType:

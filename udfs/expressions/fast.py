@@ -11,12 +11,15 @@ Kinds are inferred bottom-up from what this generator itself emits, so a kind ot
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from udfs.expressions.exact import HELPERS, MACROS, WALKING, literal, turn_cost
+from udfs.expressions.comparisons import ORDER, equal, equal_unknown, one_of, order
+from udfs.expressions.exact import call, literal, macro
+from udfs.expressions.functions import CALLABLE
+from udfs.expressions.limits import MAX_RESULT
 from udfs.expressions.names import EVENT_FIELDS, OPTIONAL_FIELDS
-from udfs.expressions.resolve import (
+from udfs.expressions.piece import LITERAL_KINDS, Piece, constants
+from udfs.expressions.terms import (
     Apply,
     Entries,
     Get,
@@ -32,55 +35,31 @@ from udfs.expressions.resolve import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from udfs.expressions.syntax import Scalar
 
-_LITERAL_KINDS: dict[type, str] = {
-    type(None): "null",
-    bool: "bool",
-    int: "int",
-    float: "double",
-    str: "string",
-    bytes: "bytes",
-}
 _CLASSES = {"int": "int", "double": "float", "string": "str", "bytes": "bytes", "list": "list"}
-_NUMBERS = frozenset(("int", "double"))
-_RESULTS = {
-    **dict.fromkeys(("string", "lowerAscii", "upperAscii", "trim", "join", "replace"), "string"),
-    **dict.fromkeys(("contains", "startsWith", "endsWith", "matches", "bool", "@in"), "bool"),
-    "int": "int",
-    "size": "int",
-    "double": "double",
-}
 _TEXT_METHODS = {
     "contains": "({1} in {0})",
     "startsWith": "{0}.startswith({1})",
     "endsWith": "{0}.endswith({1})",
 }
-_ORDER = {"_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}
-_SHORT = 60  # characters of source that may stand twice
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Source of a term, its kind, and of a list the kind of its elements."""
-
-    code: str
-    kind: str = "dyn"
-    element: str = "dyn"
 
 
 class Fast:
-    """Generates one expression; ``patterns`` collects the constant regular expressions."""
+    """Generates one expression; ``patterns`` collects the constant regular expressions.
 
-    def __init__(self) -> None:
+    Args:
+        counted: All work is counted, not only that in macros.
+    """
+
+    def __init__(self, *, counted: bool) -> None:
         self.patterns: list[str] = []
         self._temporaries = 0
         self._locals: dict[int, str] = {}
-        self._macros = 0
+        self._macros = int(counted)
         self._operators: dict[str, Callable[[Apply], Piece]] = {
             **dict.fromkeys(("_&&_", "_||_"), self._logic),
             **dict.fromkeys(("_==_", "_!=_"), self._equality),
-            **dict.fromkeys(_ORDER, self._order),
+            **dict.fromkeys(ORDER, self._order),
             **dict.fromkeys(("_+_", "_-_", "_*_"), self._arithmetic),
             **dict.fromkeys(_TEXT_METHODS, self._text_method),
             **dict.fromkeys(("first", "last"), self._end),
@@ -97,7 +76,7 @@ class Fast:
         """The source of a term."""
         match term:
             case Literal(value):
-                return Piece(literal(term), _LITERAL_KINDS[type(value)])
+                return Piece(literal(term), LITERAL_KINDS[type(value)])
             case Local(number):
                 return Piece(f"x{number}", self._locals[number])
             case Variable("event"):
@@ -118,8 +97,7 @@ class Fast:
             case Items(items):
                 return self._items(tuple(map(self.term, items)))
             case Entries(parts):
-                codes = ", ".join(self.term(part).code for part in parts)
-                return Piece(f"make_map({codes})", "map")
+                return self._entries(tuple(map(self.term, parts)))
             case Macro():
                 return self._macro(term)
             case Apply():
@@ -142,7 +120,8 @@ class Fast:
             held = self._temporary()
             code = f"({held} if ({held} := {event}.{name}) is not None else no())"
             return Piece(code, "string")
-        return Piece(f"{event}.{name}", EVENT_FIELDS[name])
+        # A key of data is a string always.
+        return Piece(f"{event}.{name}", EVENT_FIELDS[name], "string" if name == "props" else "dyn")
 
     def _has(self, piece: Piece, name: str) -> Piece:
         if piece.kind == "event":
@@ -163,32 +142,28 @@ class Fast:
         element = kinds.pop() if len(kinds) == 1 else "dyn"
         return Piece(f"[{', '.join(piece.code for piece in pieces)}]", "list", element)
 
+    def _entries(self, pieces: tuple[Piece, ...]) -> Piece:
+        texts = all(key.kind == "string" for key in pieces[::2])
+        code = f"make_map({', '.join(piece.code for piece in pieces)})"
+        return Piece(code, "map", "string" if texts else "dyn")
+
     def _macro(self, term: Macro) -> Piece:
         over = self.term(term.over)
-        element = over.element if over.kind == "list" else "dyn"
-        self._locals[term.local] = "string" if over.kind == "map" else element
+        self._locals[term.local] = over.element if over.kind in ("list", "map") else "dyn"
         self._macros += 1
-        codes = [f"turns(b, {over.code}, {turn_cost(term)})"]
-        made = Piece("", "bool")
-        if term.make is not None:
-            made = self.term(term.make)
-            codes.append(f"lambda x{term.local}: {made.code}")
-        if term.predicate is not None:
-            codes.append(f"lambda x{term.local}: {self.condition(term.predicate)}")
+        made = Piece("", "bool") if term.make is None else self.term(term.make)
+        predicate = None if term.predicate is None else self.condition(term.predicate)
         self._macros -= 1
-        code = f"{MACROS[term.name]}({', '.join(codes)})"
+        code = macro(term, over.code, made.code or None, predicate)
         return Piece(code, "list", made.kind) if term.name == "map" else Piece(code, "bool")
 
     def _helper(self, term: Apply) -> Piece:
-        codes = [self.term(arg).code for arg in term.args]
-        return self._call(term.function, codes)
+        return self._call(term, *map(self.term, term.args))
 
-    def _call(self, function: str, codes: list[str]) -> Piece:
-        if self._macros and function in WALKING:
-            codes = [f"charge(b, {code})" for code in codes]
-        element = "string" if function == "split" else "dyn"
-        kind = "list" if function == "split" else _RESULTS.get(function, "dyn")
-        return Piece(f"{HELPERS[function]}({', '.join(codes)})", kind, element)
+    def _call(self, term: Apply, *pieces: Piece) -> Piece:
+        code = call(term, [piece.code for piece in pieces], in_macro=self._macros > 0)
+        element = "string" if term.function == "split" else "dyn"
+        return Piece(code, CALLABLE[term.function].result, element)
 
     def _logic(self, term: Apply) -> Piece:
         word = " and " if term.function == "_&&_" else " or "
@@ -213,19 +188,8 @@ class Fast:
 
     def _order(self, term: Apply) -> Piece:
         left, right = map(self.term, term.args)
-        sign = _ORDER[term.function]
-        kinds = {left.kind, right.kind}
-        plain = f"({left.code} {sign} {right.code})"
-        if kinds <= _NUMBERS or {"string"} <= kinds <= {"string", "dyn"}:
-            return Piece(plain, "bool")  # Python itself refuses str against any other
-        if "dyn" in kinds and kinds & _NUMBERS:
-            held = self._temporary()
-            if left.kind == "dyn":
-                test, plain = left.code, f"{held} {sign} {right.code}"
-            else:
-                test, plain = right.code, f"{left.code} {sign} {held}"
-            return Piece(f"({plain} if ({held} := {test}).__class__ is not bool else no())", "bool")
-        return Piece(f"{HELPERS[term.function]}({left.code}, {right.code})", "bool")
+        code = order(ORDER[term.function], left, right, self._temporary)
+        return Piece(code, "bool") if code else self._call(term, left, right)
 
     def _equality(self, term: Apply) -> Piece:
         code = self._equal(*term.args)
@@ -235,38 +199,17 @@ class Fast:
         left, right = self.term(first), self.term(second)
         if left.kind == "dyn":  # what is known stands left
             left, right, first = right, left, second
-        plain = f"({left.code} == {right.code})"
-        if left.kind in ("string", "bytes") or {left.kind, right.kind} <= _NUMBERS:
-            return plain
-        if left.kind in ("null", "bool"):
-            return f"({right.code} is {left.code})"
-        if left.kind in _NUMBERS:
-            if isinstance(first, Literal) and first.value not in (0, 1):
-                return plain  # no bool equals it
-            held = self._temporary()
-            return f"(({held} := {right.code}) == {left.code} and {held}.__class__ is not bool)"
-        if left.kind == "dyn" and len(left.code) < _SHORT:
-            held = self._temporary()
-            known, helper = f"{held} == {left.code}", f"equal({held}, {left.code})"
-            test = f"({held} := {right.code}).__class__ is str"
-            if not self._macros:
-                return f"({known} if {test} else {helper})"
-        return self._call("_==_", [left.code, right.code]).code
+        code = equal(first, left, right, self._temporary)
+        if not code and left.kind == "dyn" and not self._macros:
+            code = equal_unknown(left, right, self._temporary)
+        return code or self._call(Apply("_==_", (first, second)), left, right).code
 
     def _in(self, term: Apply) -> Piece:
         item, container = self.term(term.args[0]), self.term(term.args[1])
         if container.kind == "map" and item.kind == "string":
             return Piece(f"({item.code} in {container.code})", "bool")
-        values = _constants(term.args[1])
-        if values and all(isinstance(value, str) for value in values):
-            return Piece(f"({item.code} in {_choices(values)})", "bool")
-        if values and all(type(value) in (int, float) for value in values):
-            if item.kind in _NUMBERS or not {0, 1} & set(values):
-                return Piece(f"({item.code} in {_choices(values)})", "bool")
-            held, choices = self._temporary(), _choices(values)
-            code = f"(({held} := {item.code}) in {choices} and {held}.__class__ is not bool)"
-            return Piece(code, "bool")
-        return self._call("@in", [item.code, container.code])
+        code = one_of(item, constants(term.args[1]), self._temporary)
+        return Piece(code, "bool") if code else self._call(term, item, container)
 
     def _index(self, term: Apply) -> Piece:
         operand, key = self.term(term.args[0]), self.term(term.args[1])
@@ -304,8 +247,12 @@ class Fast:
             return Piece(f"({held} if MIN_INT <= ({sum_}) <= MAX_INT else no())", kind)
         joins = sign == "+" and kind in ("string", "bytes")
         if kind == "double" or (joins and not self._macros):
-            return Piece(f"({self._as(left, kind)} {sign} {self._as(right, kind)})", kind)
-        made = self._call(term.function, [left.code, right.code])
+            plain = f"{self._as(left, kind)} {sign} {self._as(right, kind)}"
+            if not joins:
+                return Piece(f"({plain})", kind)
+            held = self._temporary()
+            return Piece(f"({held} if len({held} := {plain}) <= {MAX_RESULT} else no())", kind)
+        made = self._call(term, left, right)
         if joins:
             return Piece(made.code, kind)
         if sign == "+" and left.kind == right.kind == "list":
@@ -317,7 +264,7 @@ class Fast:
     def _text_method(self, term: Apply) -> Piece:
         text, part = map(self.term, term.args)
         if self._macros:
-            return self._call(term.function, [text.code, part.code])
+            return self._call(term, text, part)
         form = _TEXT_METHODS[term.function]
         return Piece(form.format(self._as(text, "string"), self._as(part, "string")), "bool")
 
@@ -325,21 +272,13 @@ class Fast:
         text, pattern = term.args
         if not (isinstance(pattern, Literal) and isinstance(pattern.value, str)):
             return self._helper(term)
-        self.patterns.append(pattern.value)
-        code = self._as(self.term(text), "string")
         if self._macros:
-            code = f"charge(b, {code})"
-        return Piece(f"(p{len(self.patterns) - 1}({code}.encode()) is not None)", "bool")
-
-
-def _constants(term: Term) -> tuple[Scalar, ...]:
-    """The values of a list literal of constants; empty if it is none."""
-    if not isinstance(term, Items):
-        return ()
-    values = tuple(item.value for item in term.items if isinstance(item, Literal))
-    return values if len(values) == len(term.items) else ()
-
-
-def _choices(values: tuple[Scalar, ...]) -> str:
-    """A set: Python's compiler makes it a constant."""
-    return f"{{{', '.join(literal(Literal(value)) for value in values)}}}"
+            return self._helper(term)
+        piece, held, number = self.term(text), self._temporary(), len(self.patterns)
+        self.patterns.append(pattern.value)
+        known = f"len({held} := {piece.code})" if piece.kind == "string" else f"len({held})"
+        guard = f"{known} <= m{number}"
+        if piece.kind != "string":
+            guard = f"({held} := {piece.code}).__class__ is str and {guard}"
+        search = f"p{number}({held}.encode()) is not None"
+        return Piece(f"({search} if {guard} else no())", "bool")

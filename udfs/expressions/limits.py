@@ -14,7 +14,15 @@ MAX_ELEMENTS = 500
 
 MAX_STEPS = 100_000
 """Work of one evaluation: elements visited by macros, plus the sizes of what is handled
-inside them. Some 20 ms, after which the evaluation is an error and not a standstill."""
+inside them, plus what regular expressions do. Some 20 ms, after which the evaluation is an
+error and not a standstill."""
+
+MAX_RESULT = 1_048_576
+"""Characters, bytes or elements of what an operator puts together: as much as the largest
+Kafka message brings. Without it ``replace`` makes a terabyte of a megabyte."""
+
+PATTERN_STEPS = 10_000
+"""Steps of compiling a pattern that comes from data: up to 3 ms."""
 
 MAX_PATTERNS = 256
 """Compiled regular expressions that are kept of patterns which come from data."""

@@ -27,6 +27,7 @@ EVENT_FIELDS = {
 EVENT = "event"
 """The variable that holds the whole event, for ``has(event.page_id)``."""
 
+_TYPE = re.compile(r"((?:list\(|map\(){0,8})(?:bool|int|double|string|dyn)(\){0,8})")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -41,11 +42,17 @@ class Names(msgspec.Struct, frozen=True):
             for the whole, unless a step or value has that name.
         steps: Each a list of events.
         values: Further names, of dynamic type.
+        types: What is known of values and of members of maps, by name: ``("props.price",
+            "double")``, ``("score", "double")``. The types are ``bool``, ``int``, ``double``,
+            ``string``, ``list(T)``, ``map(T)`` (keys are strings) and ``dyn``. They are used
+            for checking when an expression is loaded; data that breaks them is met as any
+            other: by errors when it is evaluated.
     """
 
     event: bool = True
     steps: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
+    types: tuple[tuple[str, str], ...] = ()
 
     def clashes(self) -> Iterator[tuple[str, str]]:
         """Names that would mean two things, each with a reason."""
@@ -72,6 +79,17 @@ class Names(msgspec.Struct, frozen=True):
         found.update(dict.fromkeys(filter(_writable, self.steps), "events"))
         found.update(dict.fromkeys(filter(_writable, self.values), "dyn"))
         return found
+
+    def wrong_types(self) -> Iterator[tuple[str, str]]:
+        """Declared types that cannot be used, each with what is wrong and how to mend it."""
+        known = self.variables()
+        for name, kind in self.types:
+            match = _TYPE.fullmatch(kind)
+            if match is None or match[1].count("(") != len(match[2]):
+                yield f"{kind!r}, declared for {name!r}, is no type", "write list(string), say"
+            first, *members = name.split(".")
+            if not all(map(_IDENTIFIER.match, members)) or known.get(first) not in ("map", "dyn"):
+                yield f"a type is declared for {name!r}", "declare values and members of maps"
 
 
 def _writable(name: str) -> bool:

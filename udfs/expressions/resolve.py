@@ -7,12 +7,17 @@ fault with its place.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from udfs.errors import Fault
-from udfs.expressions.limits import MAX_DEPTH, MAX_ELEMENTS
+from udfs.expressions.calendar_fields import zone_of
+from udfs.expressions.cost import certain_steps
+from udfs.expressions.functions import CALLABLE, FUNCTIONS, MACRO_NAMES
+from udfs.expressions.kinds import TYPE_NAMES, TypeValue, UInt, kind_of
+from udfs.expressions.limits import MAX_DEPTH, MAX_ELEMENTS, MAX_STEPS
 from udfs.expressions.names import EVENT, EVENT_FIELDS, Names
 from udfs.expressions.parse import near
+from udfs.expressions.patterns import pattern_of
 from udfs.expressions.syntax import (
     Call,
     Const,
@@ -21,104 +26,38 @@ from udfs.expressions.syntax import (
     ListLiteral,
     MapLiteral,
     Node,
-    Scalar,
     Select,
     Tree,
     Unknown,
 )
-from udfs.expressions.text import pattern_of
-from udfs.expressions.values import EvaluationError
+from udfs.expressions.terms import (
+    Apply,
+    Entries,
+    Get,
+    Has,
+    Items,
+    Literal,
+    Local,
+    Macro,
+    Term,
+    Variable,
+)
+from udfs.expressions.times import to_duration, to_timestamp
+from udfs.expressions.values import KEYS, EvaluationError, make_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-OPERATORS: Mapping[str, tuple[int, ...]] = {
-    **dict.fromkeys(("_+_", "_-_", "_*_", "_/_", "_%_", "_==_", "_!=_"), (2,)),
-    **dict.fromkeys(("_<_", "_<=_", "_>_", "_>=_", "@in", "_[_]", "max", "min"), (2,)),
-    **dict.fromkeys(("!_", "-_", "size", "first", "last", "dyn"), (1,)),
-    **dict.fromkeys(("string", "int", "double", "bool"), (1,)),
-    **dict.fromkeys(("contains", "startsWith", "endsWith", "matches"), (2,)),
-    **dict.fromkeys(("lowerAscii", "upperAscii", "trim"), (1,)),
-    "_?_:_": (3,),
-    "split": (2, 3),
-    "join": (1, 2),
-    "replace": (3, 4),
+_RE2_SYNTAX = "see https://github.com/google/re2/wiki/Syntax"
+_CHECKS: dict[str, tuple[int, Callable[[str], object] | None, str]] = {
+    "matches": (1, pattern_of, _RE2_SYNTAX),
+    "regex_extract": (1, pattern_of, _RE2_SYNTAX),
+    "timestamp": (0, to_timestamp, "as in timestamp('2030-01-31T00:00:00Z')"),
+    "duration": (0, to_duration, "as in duration('1h30m'); a day is 24h"),
 }
-"""Functions and operators besides ``&&`` and ``||``, with their numbers of operands."""
-
-
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """A constant."""
-
-    value: Scalar
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """A name: ``scope`` is ``event``, ``field``, ``step`` or ``value``."""
-
-    scope: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Local:
-    """The variable of a macro, by number: its name never reaches the generated code."""
-
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Get:
-    """``operand.name``."""
-
-    operand: Term
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Has:
-    """``has(operand.name)``."""
-
-    operand: Term
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Apply:
-    """An operator or function; the operands of ``_&&_`` and ``_||_`` are flattened."""
-
-    function: str
-    args: tuple[Term, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    """A list literal."""
-
-    items: tuple[Term, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Entries:
-    """A map literal: keys and values in turn."""
-
-    parts: tuple[Term, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Macro:
-    """``all``, ``exists``, ``exists_one`` or ``map``; a ``filter`` is a map of itself."""
-
-    name: str
-    over: Term
-    local: int
-    make: Term | None
-    predicate: Term | None
-
-
-Term: TypeAlias = Literal | Variable | Local | Get | Has | Apply | Items | Entries | Macro
+_ZONE = (1, zone_of, "as in 'Asia/Shanghai' or '+08:00'")
+_FINE = (0, None, "")
+"""Which operand of a function can be checked if it is a constant, how, and the cure."""
 
 
 @dataclass(slots=True)
@@ -131,6 +70,7 @@ class Usage:
         all_props: ``props`` is used otherwise than by constant keys.
         steps: Steps.
         values: Values.
+        special: It handles what JSON does not have, and might give it out.
     """
 
     fields: set[str] = field(default_factory=set)
@@ -138,6 +78,7 @@ class Usage:
     all_props: bool = False
     steps: set[str] = field(default_factory=set)
     values: set[str] = field(default_factory=set)
+    special: bool = False
 
 
 class Resolver:
@@ -153,7 +94,7 @@ class Resolver:
         self._where = where
         self._locals = 0
         self._build: Mapping[type[Node], Callable[..., Term]] = {
-            Const: lambda node, _scope, _depth: Literal(node.value),
+            Const: self._const,
             Ident: self._ident,
             Select: self._select,
             Call: self._call,
@@ -165,7 +106,12 @@ class Resolver:
 
     def resolve(self) -> Term:
         """The resolved tree; worthless if there are faults."""
-        return self._term(self._tree.root, {}, 0)
+        term = self._term(self._tree.root, {}, 0)
+        steps = 0 if self.faults else certain_steps(term)
+        if steps > MAX_STEPS:
+            problem = f"it takes at least {steps} steps, at most {MAX_STEPS} are allowed"
+            self._fault(self._tree.root, problem, "nest fewer macros, or use shorter lists")
+        return term
 
     def _term(self, node: Node, scope: Mapping[str, int], depth: int) -> Term:
         if depth > MAX_DEPTH:
@@ -181,14 +127,23 @@ class Resolver:
     def _unknown(self, node: Unknown, _scope: Mapping[str, int], _depth: int) -> Term:
         return self._fault(node, f"{node.what} is not supported")
 
+    def _const(self, node: Const, _scope: Mapping[str, int], _depth: int) -> Term:
+        self.usage.special |= isinstance(node.value, UInt)
+        return Literal(node.value)
+
     def _ident(self, node: Ident, scope: Mapping[str, int], _depth: int) -> Term:
         if node.name in scope:
             return Local(scope[node.name])
         name = node.name.removeprefix(".")
         kind = self._kinds.get(name)
+        if kind is None and name in TYPE_NAMES:
+            self.usage.special = True
+            return Literal(TypeValue(name))
         if kind is None:
-            cure = "compare values, not types" if name in ("int", "string") else ""
-            return self._fault(node, f"{name!r} cannot be used as a value", cure)
+            return self._fault(node, f"{name!r} cannot be used as a value")
+        return self._variable(name, kind)
+
+    def _variable(self, name: str, kind: str) -> Variable:
         if kind == "event":
             self.usage.fields.update(EVENT_FIELDS)
             self.usage.all_props = True
@@ -236,9 +191,11 @@ class Resolver:
         if name in ("_&&_", "_||_"):
             operands = _flatten(node, name)
             return Apply(name, tuple(self._term(operand, scope, depth) for operand in operands))
-        if len(node.args) not in OPERATORS.get(name, ()):
-            known = [function for function in OPERATORS if function.isalpha()]
-            return self._fault(node, f"{name}() is not supported", near(name, known, "supported"))
+        known = CALLABLE.get(name)
+        if known is None or len(node.args) not in known.operands:
+            cure = near(name, [*FUNCTIONS, *MACRO_NAMES], "supported")
+            return self._fault(node, f"{name}() is not supported", cure)
+        self.usage.special |= known.special
         if name in ("_[_]", "@in"):
             operand, key = node.args if name == "_[_]" else node.args[::-1]
             if isinstance(key, Const) and isinstance(key.value, str):
@@ -246,16 +203,18 @@ class Resolver:
                 if name == "_[_]":
                     return Get(member, key.value)
                 return Apply(name, (Literal(key.value), member))
-        if name == "matches":
-            self._check_pattern(node.args[1])
+        self._check_constants(name, node.args)
         return Apply(name, tuple(self._term(arg, scope, depth) for arg in node.args))
 
-    def _check_pattern(self, node: Node) -> None:
-        if isinstance(node, Const) and isinstance(node.value, str):
+    def _check_constants(self, function: str, args: tuple[Node, ...]) -> None:
+        """Finds constant texts that the function will never take."""
+        place, read, cure = _CHECKS.get(function, _ZONE if function.startswith("get") else _FINE)
+        node = args[place] if place < len(args) else None
+        if read is not None and isinstance(node, Const) and isinstance(node.value, str):
             try:
-                pattern_of(node.value)
+                read(node.value)
             except EvaluationError as error:
-                self._fault(node, str(error), "see https://github.com/google/re2/wiki/Syntax")
+                self._fault(node, str(error), cure)
 
     def _count(self, node: Node, number: int, what: str) -> None:
         if number > MAX_ELEMENTS:
@@ -269,15 +228,17 @@ class Resolver:
     def _map(self, node: MapLiteral, scope: Mapping[str, int], depth: int) -> Term:
         self._count(node, len(node.entries), "map")
         parts: list[Term] = []
-        seen = set()
+        seen: dict[Any, Any] = {}
         for key, value in node.entries:
+            self.usage.special |= not isinstance(key, Const) or not isinstance(key.value, str)
             if isinstance(key, Const):
-                if not isinstance(key.value, str):
-                    self._fault(key, f"the key {key.value!r} of a map", "keys are strings")
-                elif key.value in seen:
+                if not isinstance(key.value, KEYS):
+                    problem = f"a map's key cannot be a {kind_of(key.value)}"
+                    self._fault(key, problem, "keys are strings, integers or bools")
+                elif (same := make_map(key.value, None)).keys() & seen.keys():
                     self._fault(key, f"the key {key.value!r} stands twice in a map", "drop one")
                 else:
-                    seen.add(key.value)
+                    seen |= same
             parts += (self._term(key, scope, depth), self._term(value, scope, depth))
         return Entries(tuple(parts))
 

@@ -12,6 +12,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from udfs.expressions.kinds import UInt
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -32,7 +34,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Const(Node):
-    """A literal; an unsigned integer is an ``int`` here."""
+    """A literal."""
 
     value: Scalar
 
@@ -250,7 +252,7 @@ _CONSTANTS: dict[int, Callable[[_Fields, int], Scalar]] = {
     1: lambda _message, _number: None,
     2: lambda message, number: _number(message, number) != 0,
     3: _signed,
-    4: _number,
+    4: lambda message, number: UInt(_number(message, number)),
     5: lambda message, number: float(struct.unpack("<d", _blob(message, number))[0]),
     6: _text,
     7: _blob,

@@ -1,8 +1,8 @@
 """What CEL's operators mean on the values of events: exact, one function an operator.
 
 Kinds: null is ``None``, bool ``bool``, int ``int`` in 64 bits, double ``float``, string
-``str``, bytes ``bytes``, list ``list`` or ``tuple``, map ``dict`` with text keys, and
-`Event`. Python is laxer than CEL in many places (``1 == True``, ``"a" * 2``, ``l[-1]``,
+``str``, bytes ``bytes``, list ``list`` or ``tuple``, map ``dict``, and those of `kinds`.
+Python is laxer than CEL in many places (``1 == True``, ``"a" * 2``, ``l[-1]``,
 ``nan in [nan]``); whatever CEL refuses is an `EvaluationError` here.
 
 The one difference on purpose: an int and a double are compared exactly, as the language
@@ -15,31 +15,28 @@ from typing import Any, NoReturn
 
 from udfs.errors import MillraceError
 from udfs.events.event import Event
+from udfs.expressions.kinds import (
+    FALSE_KEY,
+    MAX_INT,
+    MAX_UINT,
+    MIN_INT,
+    TRUE_KEY,
+    BoolKey,
+    Duration,
+    Timestamp,
+    UInt,
+    kind_of,
+)
 from udfs.expressions.names import EVENT_FIELDS, OPTIONAL_FIELDS
 
-MIN_INT, MAX_INT = -(2**63), 2**63 - 1
-_NUMBERS = (int, float)
-_ORDERED = (str, bytes, bool)
+_NUMBERS = (int, float, UInt)
+KEYS = (str, int, UInt, bool)
+"""Kinds that keys of map literals can have."""
+_ORDERED = (str, bytes, bool, Timestamp, Duration)
 
 
 class EvaluationError(MillraceError):
     """CEL's error: the expression has no value for these inputs."""
-
-
-def kind_of(value: Any) -> str:
-    """CEL's name of a value's type."""
-    names: dict[type, str] = {
-        bool: "bool",
-        int: "int",
-        float: "double",
-        str: "string",
-        bytes: "bytes",
-        list: "list",
-        tuple: "list",
-        dict: "map",
-        Event: "event",
-    }
-    return "null" if value is None else names.get(value.__class__, value.__class__.__name__)
 
 
 def refuse(operator: str, *operands: Any) -> NoReturn:
@@ -48,7 +45,7 @@ def refuse(operator: str, *operands: Any) -> NoReturn:
 
 
 def is_number(value: Any) -> bool:
-    """An int or a double; a bool is neither."""
+    """An int, a double or a uint; a bool is none of them."""
     return value.__class__ in _NUMBERS
 
 
@@ -57,6 +54,13 @@ def check_int(value: int) -> int:
     if MIN_INT <= value <= MAX_INT:
         return value
     raise EvaluationError("integer overflow: the result does not fit 64 bits")
+
+
+def check_uint(value: int) -> UInt:
+    """The value, if it fits 64 bits without a sign."""
+    if 0 <= value <= MAX_UINT:
+        return UInt(value)
+    raise EvaluationError("unsigned integer overflow: the result does not fit 64 bits")
 
 
 def check_bool(value: Any) -> bool:
@@ -92,17 +96,32 @@ def has(operand: Any, name: str) -> bool:
 def index(operand: Any, key: Any) -> Any:
     """``operand[key]``."""
     if operand.__class__ is dict:
-        if key.__class__ is str:
-            return select(operand, key)
-        if key.__class__ is float or key.__class__ is int or key.__class__ is bool:
-            raise EvaluationError(f"no such key: {key!r}")
-    elif operand.__class__ in (list, tuple) and (
-        key.__class__ is int or (key.__class__ is float and key.is_integer())
+        key = map_key("[]", operand, key)
+        if key in operand:
+            return operand[key]
+        raise EvaluationError(f"no such key: {key_value(key)!r}")
+    if operand.__class__ in (list, tuple) and (
+        key.__class__ in (int, UInt) or (key.__class__ is float and key.is_integer())
     ):
         if 0 <= key < len(operand):
             return operand[int(key)]
         raise EvaluationError(f"index {key} of a list of {len(operand)}")
     return refuse("[]", operand, key)
+
+
+def map_key(operator: str, operand: Any, key: Any) -> Any:
+    """What stands for a key in a map: numbers of all kinds meet, a bool is no number."""
+    kind = key.__class__
+    if kind is str or kind in _NUMBERS:
+        return key
+    if kind is bool:
+        return TRUE_KEY if key else FALSE_KEY
+    return refuse(operator, operand, key)
+
+
+def key_value(key: Any) -> Any:
+    """The key of a map as a value of the language."""
+    return key.value if key.__class__ is BoolKey else key
 
 
 def first(operand: Any) -> Any:
@@ -129,7 +148,7 @@ def equal(left: Any, right: Any) -> bool:
     kind = left.__class__
     if kind is str:
         return bool(left == right)
-    if kind is int or kind is float:
+    if kind in _NUMBERS:
         return bool(left == right) if right.__class__ in _NUMBERS else False
     if kind is list or kind is tuple:
         return (
@@ -194,20 +213,18 @@ def contains(item: Any, container: Any) -> bool:
     if container.__class__ in (list, tuple):
         return any(equal(item, element) for element in container)
     if container.__class__ is dict:
-        if item.__class__ is str:
-            return item in container
-        if item.__class__ in (int, float, bool):
-            return False
+        return map_key("in", container, item) in container
     return refuse("in", item, container)
 
 
-def make_map(*pairs: Any) -> dict[str, Any]:
+def make_map(*pairs: Any) -> dict[Any, Any]:
     """A map literal from keys and values in turn."""
-    made: dict[str, Any] = {}
-    for key, value in zip(pairs[::2], pairs[1::2], strict=True):
-        if key.__class__ is not str:
-            raise EvaluationError(f"a map's key must be a string, not {kind_of(key)}")
+    made: dict[Any, Any] = {}
+    for literal, value in zip(pairs[::2], pairs[1::2], strict=True):
+        if literal.__class__ not in KEYS:
+            raise EvaluationError(f"a map's key cannot be a {kind_of(literal)}")
+        key = map_key("a map", {}, literal)
         if key in made:
-            raise EvaluationError(f"the key {key!r} stands twice in a map")
+            raise EvaluationError(f"the key {literal!r} stands twice in a map")
         made[key] = value
     return made

@@ -4,5 +4,6 @@ from udfs.matching.machine import Machine
 from udfs.matching.replay import match
 from udfs.matching.result import Match
 from udfs.matching.runs import Runs
+from udfs.matching.stream import Stream
 
-__all__ = ["Machine", "Match", "Runs", "match"]
+__all__ = ["Machine", "Match", "Runs", "Stream", "match"]

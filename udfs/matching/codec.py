@@ -1,6 +1,6 @@
 """The runs of a user as bytes.
 
-Version 1 is the byte 1 and one MessagePack array, the fields of `udfs.matching.runs.Packed`::
+Version 2 is the byte 2 and one MessagePack array, the fields of `udfs.matching.runs.Packed`::
 
     deadline  when the first window ends, ms, or nil
     hashes    structure hash (8 bytes) of every rule that has something here
@@ -9,7 +9,10 @@ Version 1 is the byte 1 and one MessagePack array, the fields of `udfs.matching.
     held      for every rule: how many, then one integer each: the node of a held-back match
     entries   each event once: [order, rule time in ms, the packed event]
     nodes     three integers each: 1 + the node before (0 for none), step, position in entries
+    next      order of the next event that is taken
+    chains    what is kept for rules that are chains (`udfs.matching.chain_codec`), or nil
 
+Version 1 ends with the nodes; its chains have their runs one by one like all others.
 A node stands after the node before it. Numbers of states and steps hold for a
 structure hash. Nothing to remember is no bytes at all.
 """
@@ -21,14 +24,18 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from udfs.errors import StateIncompatible
-from udfs.matching.runs import NEVER, Entry, Node, Packed, Place, Queues, Run, Runs
+from udfs.matching import chain_codec, handover
+from udfs.matching.runs import NEVER, NIL, Entry, Node, Packed, Place, Queues, Run, Runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from udfs.matching.chains import ChainIndex
+    from udfs.matching.predicates import Predicate
     from udfs.matching.rule import CompiledRule
 
-VERSION: Final = 1
+VERSION: Final = 2
+OLDEST: Final = 1
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -38,14 +45,32 @@ _NUMBERS: Final = msgspec.msgpack.Decoder(list[int])
 _PREFIX: Final = bytes([VERSION])
 
 
-def encode(runs: Runs, rules: tuple[CompiledRule, ...], deadline: int | None) -> bytes:
+def encode(
+    runs: Runs,
+    rules: tuple[CompiledRule, ...],
+    deadline: int | None,
+    index: ChainIndex | None = None,
+) -> bytes:
     """Write runs. HOT.
 
     Args:
         runs: Those of one user.
         rules: Those of the machine, by index.
         deadline: When the first window ends, ms.
+        index: Those that are chains, None if none is.
     """
+    chains = runs.chains
+    section = None
+    if chains is not None:
+        assert index is not None
+        section = msgspec.Raw(chain_codec.encode(index, chains))
+    packed = runs.packed
+    if packed is not None:
+        # Only what is kept of the chains has changed.
+        return _PREFIX + _ENCODER.encode(
+            (deadline, packed.hashes, packed.runs, packed.held, packed.entries, packed.nodes,
+             runs.next_order, section)
+        )  # fmt: skip
     table = _Table()
     found: dict[int, list[int]] = {}
     for bucket in runs.buckets.values():
@@ -74,7 +99,7 @@ def encode(runs: Runs, rules: tuple[CompiledRule, ...], deadline: int | None) ->
         flat_held += waiting
     hashes = [rules[rule].structure_hash for rule in found]
     return _PREFIX + _ENCODER.encode(
-        (deadline, hashes, flat, flat_held, table.entries, table.nodes)
+        (deadline, hashes, flat, flat_held, table.entries, table.nodes, runs.next_order, section)
     )
 
 
@@ -126,20 +151,33 @@ class _Table:
         return number
 
 
-def decode(blob: bytes, rules: Mapping[bytes, CompiledRule]) -> Runs | None:
+def decode(
+    blob: bytes, rules: Mapping[bytes, CompiledRule], index: ChainIndex | None = None
+) -> Runs | None:
     """Read the front of runs. HOT.
 
     Args:
         blob: What `encode` gave, not empty.
         rules: Those of the machine, by structure hash.
+        index: Those that are chains, None if none is.
 
     Returns:
-        The runs, still packed; None if a rule is not known, so that they must be opened.
+        The runs, still packed; None if they are of another rule set or an older version, so
+        that they must be opened.
 
     Raises:
         StateIncompatible: Another version, or not such bytes.
     """
     packed = _front(blob)
+    if blob[0] != VERSION:
+        return None
+    chains = None
+    if packed.chains != NIL:
+        chains = chain_codec.decode(index, chain_codec.parse(packed.chains))
+        if chains is None:
+            return None
+    elif index is not None and not index.by_hash.keys().isdisjoint(packed.hashes):
+        return None
     numbers = packed.runs
     wakes = set()
     at = 0
@@ -155,19 +193,28 @@ def decode(blob: bytes, rules: Mapping[bytes, CompiledRule]) -> Runs | None:
     except IndexError as error:
         raise _broken(blob, error) from error
     runs = Runs()
-    runs.packed = packed
+    runs.packed = packed if packed.hashes else None
+    runs.next_order = packed.next_order
+    runs.chains = chains
     runs.wakes = wakes
     runs.deadline = packed.deadline
     runs.blob = blob
     return runs
 
 
-def unpack(blob: bytes, rules: Mapping[bytes, CompiledRule]) -> tuple[Runs, int]:
+def unpack(
+    blob: bytes,
+    rules: Mapping[bytes, CompiledRule],
+    index: ChainIndex | None = None,
+    table: Sequence[Predicate] = (),
+) -> tuple[Runs, int]:
     """Read runs in full.
 
     Args:
         blob: What `encode` gave, not empty.
         rules: Those of the machine, by structure hash.
+        index: Those that are chains, None if none is.
+        table: The predicates of the machine, by index.
 
     Returns:
         The runs, and how many were dropped because their rule is not known.
@@ -176,15 +223,25 @@ def unpack(blob: bytes, rules: Mapping[bytes, CompiledRule]) -> tuple[Runs, int]
         StateIncompatible: Another version, or not such bytes.
     """
     runs = Runs()
-    runs.packed = _front(blob)
+    front = runs.packed = _front(blob)
     runs.blob = blob
-    return runs, open_runs(runs, rules)
+    unknown = open_runs(runs, rules)
+    runs.next_order = max(runs.next_order, front.next_order)
+    if front.chains != NIL:
+        section = chain_codec.parse(front.chains)
+        try:
+            unknown += handover.take_over(runs, index, section, rules, table)
+        except (IndexError, ValueError) as error:
+            raise _broken(blob, error) from error
+    elif index is not None:
+        handover.mark_eager(runs, index)
+    return runs, unknown
 
 
 def _front(blob: bytes) -> Packed:
-    if blob[0] != VERSION:
+    if not OLDEST <= blob[0] <= VERSION:
         raise StateIncompatible(
-            f"runs of format {blob[0]}, this code reads {VERSION}: "
+            f"runs of format {blob[0]}, this code reads {OLDEST} to {VERSION}: "
             "go back to the version that wrote them, or drop the state"
         )
     try:
@@ -226,7 +283,7 @@ def open_runs(runs: Runs, rules: Mapping[bytes, CompiledRule]) -> int:
     except (msgspec.DecodeError, IndexError, StopIteration) as error:
         raise _broken(runs.blob, error) from error
     runs.packed = None
-    runs.next_order = max([entry.order for entry in entries], default=-1) + 1
+    runs.next_order = max(runs.next_order, max([e.order for e in entries], default=-1) + 1)
     return unknown
 
 

@@ -28,7 +28,11 @@ _FINAL = Kind.FINAL
 def never_branch(states: Iterable[State]) -> bool:
     """Whether `step` may be used for the runs of a rule with these states."""
     resting = (Kind.NORMAL, Kind.PENDING)
-    return all(state.waits is not None for state in states if state.kind in resting)
+    return all(
+        state.waits is not None and state.gap_ms is None
+        for state in states
+        if state.kind in resting
+    )
 
 
 def step(

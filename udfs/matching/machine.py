@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from udfs.errors import ConfigInvalid, Fault
-from udfs.matching import codec, lines, plain, queues, wakes
-from udfs.matching.automaton import Automaton
+from udfs.errors import ConfigInvalid
+from udfs.matching import codec, handover, lines, plain, queues, wakes
+from udfs.matching.ages import Ages
+from udfs.matching.assembly import automata_of, compiled_rule, finishing
+from udfs.matching.chains import MOST, ChainIndex, Taken, is_chain
 from udfs.matching.check import DEFAULT_MAX_RUNS, check_rules
 from udfs.matching.conditions import cel
+from udfs.matching.costs import Sampler
 from udfs.matching.found import Found, in_order
 from udfs.matching.predicates import Compiler, Predicate, PredicateTable
 from udfs.matching.rule import CompiledRule
-from udfs.matching.runs import Entry, Runs
-from udfs.matching.spec import RuleSpec, Skip
+from udfs.matching.runs import Entry, Runs, deadline_of
+from udfs.matching.spec import RuleSpec
 from udfs.matching.turn import Turn
+from udfs.matching.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from udfs.events.event import Event
     from udfs.expressions import CodeCache
+    from udfs.matching.build import Automaton
+    from udfs.matching.ladders import Ladder, Starts
     from udfs.matching.result import Match
-    from udfs.matching.wakes import Starts
 
 
 class Machine:
@@ -33,47 +38,48 @@ class Machine:
         event_types: Types that can change anything; None for all.
         overflowed: By rule name: partial matches dropped because of ``max_runs``.
         unknown_runs: Runs dropped on decoding because their rule is gone or has changed.
+        watch: Counts matches and keeps back those in the shadow; None keeps back nothing.
+        ages: Since when rules are in force.
+        sampler: Accounts for what each rule costs; None until `sample`.
     """
 
     def __init__(
         self,
-        specs: Sequence[RuleSpec],
-        predicates: Sequence[Sequence[Predicate]],
+        compiled: Sequence[tuple[RuleSpec, Automaton]],
         table: Sequence[Predicate],
+        current: int,
+        *,
+        chains: bool = True,
     ) -> None:
         """Use `compile` instead.
 
         Args:
-            specs: Checked rules.
-            predicates: Of each rule, one a step.
+            compiled: Checked rules, each with its automaton.
             table: All predicates, by index.
+            current: How many rules are in force; what comes after may only finish.
+            chains: Whether rules that are chains are worked off together.
         """
-        rules = []
-        for index, (spec, its_predicates) in enumerate(zip(specs, predicates, strict=True)):
-            automaton = Automaton(spec, list(its_predicates))
-            for state in automaton.states:
-                state.rule = index
-                state.window_ms = spec.within_ms
-            rules.append(
-                CompiledRule(
-                    index=index,
-                    spec=spec,
-                    structure_hash=spec.structure_hash(),
-                    step_names=tuple(step.name for step in spec.steps),
-                    states=tuple(automaton.states),
-                    start=automaton.start,
-                    skips=spec.skip is not Skip.NONE,
-                    in_line=spec.skip is not Skip.NONE and lines.never_branch(automaton.states),
-                )
-            )
+        rules = [
+            compiled_rule(index, spec, automaton, finishing=index >= current)
+            for index, (spec, automaton) in enumerate(compiled)
+        ]
         self.rules: tuple[CompiledRule, ...] = tuple(rules)
         self.overflowed: dict[str, int] = {}
         self._expression_errors: Callable[[], int] = lambda: 0
         self.unknown_runs = 0
+        self._has_gaps = any(rule.has_gaps for rule in rules)
         self._by_hash = {rule.structure_hash: rule for rule in rules}
         self._predicates = tuple(table)
-        self._wakes = wakes.index([rule.start for rule in rules], table)
-        self.event_types = self._wakes.event_types
+        together = [rule for rule in rules if chains and is_chain(rule, table)][:MOST]
+        self._chains = ChainIndex(together, table) if together else None
+        self._wakes = wakes.index(
+            [rule.start for rule in rules], table, current, {rule.index for rule in together}
+        )
+        self._others = len(together) < len(rules)
+        self.event_types = self._event_types()
+        self.watch: Watch | None = Watch([spec for spec, _ in compiled[:current]])
+        self.sampler: Sampler | None = None
+        self.ages = Ages(self.rules[:current])
 
     @classmethod
     def compile(
@@ -84,6 +90,8 @@ class Machine:
         *,
         default_max_runs: int | None = DEFAULT_MAX_RUNS,
         compiler: Compiler | None = None,
+        previous: Sequence[Mapping[str, Any]] = (),
+        chains: bool = True,
     ) -> Machine:
         """Compile a rule set.
 
@@ -93,6 +101,10 @@ class Machine:
             where: JSON path of the list, for messages.
             default_max_runs: Cap of rules that name none; None for no cap.
             compiler: Of ``where`` texts, in place of CEL.
+            previous: Rules of the set before; those that a new one with ``state: finish_old``
+                replaces keep their runs until their window has passed.
+            chains: Whether rules that are chains are worked off together; the answers are the
+                same.
 
         Returns:
             The machine.
@@ -102,15 +114,27 @@ class Machine:
         """
         specs, faults = check_rules(rules, where, default_max_runs)
         table = PredicateTable(compiler or cel(cache))
-        predicates = [
-            _predicates(spec, table, f"{where}[{index}]", faults) if spec else []
-            for index, spec in enumerate(specs)
-        ]
+        current = automata_of(specs, table, where, faults)
         if faults:
             raise ConfigInvalid(faults)
-        machine = cls([spec for spec in specs if spec], predicates, table.predicates)
+        old = finishing(
+            check_rules(previous, "previous", default_max_runs)[0], [spec for spec, _ in current]
+        )
+        compiled = [*current, *automata_of(old, table, "previous", [])]
+        machine = cls(compiled, table.predicates, len(current), chains=chains)
         machine._expression_errors = table.errors()
         return machine
+
+    def _event_types(self) -> frozenset[str] | None:
+        types, index = self._wakes.event_types, self._chains
+        if index is not None and index.others is not None:
+            return None
+        return types
+
+    @property
+    def predicates(self) -> tuple[Predicate, ...]:
+        """All conditions, each distinct one once, by index."""
+        return self._predicates
 
     @property
     def expression_errors(self) -> int:
@@ -119,7 +143,40 @@ class Machine:
 
     def steps_by_rule(self) -> dict[str, tuple[str, ...]]:
         """Give the names of each rule's steps, by the rule's name."""
-        return {rule.spec.name: rule.step_names for rule in self.rules}
+        return {rule.name: rule.step_names for rule in self.rules if not rule.finishing}
+
+    def sample(self, clock: Callable[[], float], every: int = 256) -> None:
+        """Account for what each rule costs, from now on (see `Sampler`).
+
+        Args:
+            clock: Gives seconds.
+            every: One processed event in so many is measured.
+        """
+        self.sampler = Sampler(self.rules, clock, every)
+
+    def live_runs(self, runs: Runs, now: int) -> dict[int, int]:
+        """Count the partial matches of each rule (by index) that has any.
+
+        Those whose window has passed may be among them until `due` or `advance` has noticed.
+
+        Args:
+            runs: The user's.
+            now: The user's rule time, ms.
+        """
+        self._open(runs)
+        found: dict[int, int] = {}
+        for bucket in runs.buckets.values():
+            for run in bucket:
+                found[run.state.rule] = found.get(run.state.rule, 0) + 1
+        for number, waiting in runs.queues.items():
+            found[number] = found.get(number, 0) + len(waiting.partial) - 1
+        index, chains = self._chains, runs.chains
+        if index is not None and chains is not None:
+            for number in index.numbers_of(chains.waiting):
+                count = sum(1 for _ in index.runs(chains, number, now))
+                if count:
+                    found[index.chains[number].rule.index] = count
+        return found
 
     def decode(self, blob: bytes) -> Runs:
         """Read the runs of a user; those of unknown rules are dropped and counted. HOT.
@@ -132,9 +189,9 @@ class Machine:
         """
         if not blob:
             return Runs()
-        runs = codec.decode(blob, self._by_hash)
+        runs = codec.decode(blob, self._by_hash, self._chains)
         if runs is None:
-            runs, unknown = codec.unpack(blob, self._by_hash)
+            runs, unknown = codec.unpack(blob, self._by_hash, self._chains, self._predicates)
             self.unknown_runs += unknown
             runs.dirty = runs.changed = True
             runs.deadline_exact = False
@@ -148,7 +205,11 @@ class Machine:
             runs: Made by `decode`.
         """
         if runs.dirty:
-            runs.blob = codec.encode(runs, self.rules, self.next_deadline(runs)) if runs else b""
+            runs.blob = (
+                codec.encode(runs, self.rules, self.next_deadline(runs), self._chains)
+                if runs
+                else b""
+            )
             runs.dirty = False
         return runs.blob
 
@@ -166,25 +227,124 @@ class Machine:
             each by rule, then by start of the run.
         """
         deadline = runs.deadline
-        matches = [] if deadline is None or deadline > now else self.due(runs, user_id, now)
-        event_type = event.event_type
+        matches = [] if deadline is None or deadline > now else self._expire(runs, user_id, now)
+        if self.sampler is not None and self.sampler.due():
+            live = self.live_runs(runs, now)
+            with self.sampler.measure(runs, live, *self._concerned(runs, event)):
+                matches += self._apply(runs, user_id, event, now)
+        else:
+            matches += self._apply(runs, user_id, event, now)
+        if self._has_gaps and runs.deadline is not None and runs.deadline <= now:
+            # Passing an event over can lead to where the time is over already.
+            matches += self._expire(runs, user_id, now, settled=now)
+        return self._sifted(matches) if matches else matches
+
+    def _concerned(self, runs: Runs, event: Event) -> tuple[list[int], list[int]]:
+        """Give the buckets that an event may change, and the rules that it may begin."""
         index = self._wakes
-        starts = index.starts.get(event_type, index.starts_other)
-        woken = index.buckets.get(event_type, index.buckets_other)
+        woken = index.buckets.get(event.event_type, index.buckets_other)
+        starts = index.starts.get(event.event_type, index.starts_other).starts
+        begins = [number for _, rules in starts for number in rules]
+        if self._chains is not None:
+            begins += self._chains.concerned(runs.chains, event)
+        return [number for number in runs.buckets if number in woken], begins
+
+    def _apply(self, runs: Runs, user_id: str, event: Event, now: int) -> list[Match]:
+        """Process an event after what was due before it. HOT."""
+        found: list[Found] = []
+        taken: list[Taken] = []
+        entry: Entry | None = None
+        begun: dict[int, None] = {}
+        index = self._chains
+        if index is not None:
+            chains = runs.chains
+            if chains is not None and chains.count >= chains.cap:
+                self._open(runs)
+                handover.unburden(runs, index, now)
+                self.next_deadline(runs)
+            entry, eager = index.step(runs, event, now, taken)
+            if eager:
+                for number in index.numbers_of(eager):
+                    begun[index.chains[number].rule.index] = None
+        if self._others or begun or runs.queues or runs.buckets or runs.packed is not None:
+            self._apply_alone(runs, event, now, entry, begun, found)
+        if entry is not None:
+            runs.next_order = entry.order + 1
+            chains = runs.chains
+            if chains is None:
+                runs.deadline_exact = False
+            elif runs.deadline is None or chains.check_at < runs.deadline:
+                runs.deadline = chains.check_at
+        if found:
+            return in_order([*found, *(one.to_found() for one in taken)], user_id)
+        return [one.to_match(user_id) for one in taken] if taken else []
+
+    def _apply_alone(
+        self,
+        runs: Runs,
+        event: Event,
+        now: int,
+        entry: Entry | None,
+        begun: dict[int, None],
+        found: list[Found],
+    ) -> None:
+        """Process an event in the rules whose runs are kept one by one. HOT."""
+        wake = self._wakes
+        event_type = event.event_type
+        starts = wake.starts.get(event_type, wake.starts_other)
+        woken = wake.buckets.get(event_type, wake.buckets_other)
         touched: Iterable[int] = ()
         if runs.packed is not None and not runs.wakes.isdisjoint(woken):
-            codec.open_runs(runs, self._by_hash)
+            self._open(runs)
         if runs.buckets:
             touched = [number for number in runs.buckets if number in woken]
         asked: dict[int, bool] = {}
-        if not (
+        if starts.ladders:
+            self._climb(starts.ladders, event, asked, begun)
+        if (
             touched
             or (runs.queues and _awaited(runs, woken))
-            or (starts and self._begins(starts, event, asked))
+            or begun
+            or (starts.others and self._begins(starts.others, event, asked))
         ):
-            return matches
-        matches += self._process(runs, user_id, event, now, (starts, touched, woken), asked)
-        return matches
+            turn = Turn(event, entry or Entry(0, now, None, event), self._predicates, self.rules)
+            turn.outcomes = asked
+            self._process(runs, turn, (starts.others, touched, woken), begun, found)
+            if turn.taken and entry is None:
+                runs.next_order += 1
+
+    def _open(self, runs: Runs) -> None:
+        if runs.packed is not None:
+            codec.open_runs(runs, self._by_hash)
+
+    def _climb(
+        self,
+        ladders: Iterable[Ladder],
+        event: Event,
+        asked: dict[int, bool],
+        begun: dict[int, None],
+    ) -> None:
+        """Note the rules that begin because of a comparison. HOT.
+
+        Args:
+            ladders: Those of the event's type.
+            event: The event.
+            asked: Gets the outcomes that are known now.
+            begun: Gets the rules.
+        """
+        for ladder in ladders:
+            holding = ladder.holding(event.props)
+            if holding is None:
+                holding = []
+                for start in ladder.starts:
+                    condition = self._predicates[start[0]].condition
+                    outcome = asked[start[0]] = condition is None or condition(event, None, None)
+                    if outcome:
+                        holding.append(start)
+            for number, rules in holding:
+                asked[number] = True
+                for rule in rules:
+                    begun[rule] = None
 
     def _begins(self, starts: Starts, event: Event, asked: dict[int, bool]) -> bool:
         """Whether any rule may begin here: asked before anything is prepared for it. HOT.
@@ -196,7 +356,7 @@ class Machine:
         """
         for number, _ in starts:
             predicate = self._predicates[number]
-            if predicate.steps_used:
+            if predicate.of_run:
                 return True
             condition = predicate.condition
             if condition is None or condition(event, None, None):
@@ -208,24 +368,20 @@ class Machine:
     def _process(  # noqa: C901 - one pass, because it is hot
         self,
         runs: Runs,
-        user_id: str,
-        event: Event,
-        now: int,
+        turn: Turn,
         concerned: tuple[Starts, Iterable[int], frozenset[int]],
-        asked: dict[int, bool],
-    ) -> list[Match]:
+        begun: dict[int, None],
+        found: list[Found],
+    ) -> None:
         """Process an event that concerns a start state or a run. HOT."""
         starts, touched, woken = concerned
-        turn = Turn(event, Entry(0, now, None, event), self._predicates, self.rules)
-        turn.outcomes = asked
-        begun: dict[int, None] = {}
+        asked = turn.outcomes
         for predicate, rules in starts:
             if asked[predicate] if predicate in asked else turn.ask(predicate):
                 begun.update(dict.fromkeys(rules))
-        if begun and runs.packed is not None:
-            codec.open_runs(runs, self._by_hash)
+        if begun:
+            self._open(runs)
         turn.entry.order = runs.next_order
-        found: list[Found] = []
         born = plain.step(runs, turn, touched, found) if touched else []
         for number in begun:
             rule = self.rules[number]
@@ -242,9 +398,6 @@ class Machine:
                 dropped = step(runs, rule, turn, woken, found, begins=begins)
                 if dropped:
                     self._count_overflow(number, dropped)
-        if turn.taken:
-            runs.next_order += 1
-        return in_order(found, user_id) if found else []
 
     def due(self, runs: Runs, user_id: str, now: int) -> list[Match]:
         """Move the user's clock on without an event.
@@ -259,14 +412,26 @@ class Machine:
         """
         if runs.deadline is None or runs.deadline > now:
             return []
-        if runs.packed is not None:
-            codec.open_runs(runs, self._by_hash)
+        return self._sifted(self._expire(runs, user_id, now))
+
+    def _sifted(self, matches: list[Match]) -> list[Match]:
+        """Keep back the matches of rules in the shadow."""
+        return matches if self.watch is None else self.watch.sift(matches)
+
+    def _expire(self, runs: Runs, user_id: str, now: int, settled: int = 0) -> list[Match]:
+        self._open(runs)
         found: list[Found] = []
-        plain.expire(runs, self.rules, now, found)
+        plain.expire(runs, self.rules, now, found, settled)
         for number in list(runs.queues):
             rule = self.rules[number]
-            (lines if rule.in_line else queues).expire(runs, rule, now, found)
+            if rule.in_line:
+                lines.expire(runs, rule, now, found)
+            else:
+                queues.expire(runs, rule, now, found, settled)
         runs.deadline_exact = False
+        if self._chains is not None and runs.chains is not None and runs.chains.check_at <= now:
+            handover.tidy(runs, self._chains, now)
+        self.next_deadline(runs)
         return in_order(found, user_id)
 
     def next_deadline(self, runs: Runs) -> int | None:
@@ -277,15 +442,17 @@ class Machine:
         """
         if not runs.deadline_exact:
             ends = [
-                run.node.root.time + run.state.window_ms
+                deadline
                 for bucket in runs.buckets.values()
                 for run in bucket
-                if run.state.window_ms is not None
+                if (deadline := deadline_of(run.state, run.node)) is not None
             ]
             for number, found in runs.queues.items():
                 first = queues.first_deadline(self.rules[number], found)
                 if first is not None:
                     ends.append(first)
+            if runs.chains is not None:
+                ends.append(runs.chains.check_at)
             runs.deadline = min(ends, default=None)
             runs.deadline_exact = True
         return runs.deadline
@@ -294,24 +461,6 @@ class Machine:
         if dropped:
             name = self.rules[number].name
             self.overflowed[name] = self.overflowed.get(name, 0) + dropped
-
-
-def _predicates(
-    spec: RuleSpec, table: PredicateTable, where: str, faults: list[Fault]
-) -> list[Predicate]:
-    """Give the predicates of a rule's steps; appends faults."""
-    predicates = []
-    names: list[str] = []
-    for index, step_spec in enumerate(spec.steps):
-        # A repeated step may look at its own earlier repeats.
-        visible = (*names, step_spec.name) if step_spec.times else tuple(names)
-        place = f"{where}.pattern[{index}].where"
-        predicate = table.intern(step_spec.types, step_spec.where, visible, place, faults)
-        if predicate is not None:
-            predicates.append(predicate)
-        if not step_spec.then.negative or index == 0:
-            names.append(step_spec.name)
-    return predicates
 
 
 def _awaited(runs: Runs, woken: frozenset[int]) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from udfs.matching.automaton import Kind, State
 from udfs.matching.found import Found, chain
-from udfs.matching.runs import Node, Run, Runs
+from udfs.matching.runs import Node, Run, Runs, deadline_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,7 +59,7 @@ def step(  # noqa: C901 - one loop, because it is hot
                 if kept is None:
                     kept = bucket[:position]
                 _forget(runs, state.rule)
-                if len(born) == before:
+                if len(born) == before or state.gap_ms is not None:
                     runs.deadline_exact = False
             elif kept is not None:
                 kept.append(run)
@@ -115,9 +115,9 @@ def file(runs: Runs, born: list[tuple[State, Node]], rules: Sequence[CompiledRul
             runs.buckets[state.wake] = [Run(state, node)]
         else:
             bucket.append(Run(state, node))
-        if state.window_ms is not None:
-            deadline = node.root.time + state.window_ms
-            if runs.deadline is None or deadline < runs.deadline:
+        if state.window_ms is not None or state.gap_ms is not None:
+            deadline = deadline_of(state, node)
+            if deadline is not None and (runs.deadline is None or deadline < runs.deadline):
                 runs.deadline = deadline
         limit = rules[state.rule].spec.max_runs
         if limit is not None:
@@ -155,27 +155,29 @@ def _age(run: Run) -> tuple[list[tuple[int, int]], int]:
     return chain(run.node), run.state.index
 
 
-def expire(runs: Runs, rules: Sequence[CompiledRule], now: int, found: list[Found]) -> None:
-    """End the runs whose window has passed.
+def expire(
+    runs: Runs, rules: Sequence[CompiledRule], now: int, found: list[Found], settled: int = 0
+) -> None:
+    """End the runs whose time has passed.
 
     Args:
         runs: Changed in place.
         rules: By index.
         now: The user's rule time, ms.
         found: Gets absences and time-outs.
+        settled: No absence is told earlier.
     """
     for number, bucket in list(runs.buckets.items()):
         kept = []
         for run in bucket:
             state = run.state
-            window_ms = state.window_ms
-            if window_ms is None or now - run.node.root.time < window_ms:
+            deadline = deadline_of(state, run.node)
+            if deadline is None or now < deadline:
                 kept.append(run)
                 continue
             rule = rules[state.rule]
-            deadline = run.node.root.time + window_ms
             if state.kind is Kind.PENDING:
-                found.append(Found(rule, run.node, deadline, "match"))
+                found.append(Found(rule, run.node, max(deadline, settled), "match"))
             elif rule.spec.timeouts:
                 found.append(Found(rule, run.node, deadline, "timeout"))
             _forget(runs, state.rule)

@@ -9,6 +9,7 @@ import msgspec
 
 from udfs.errors import ExpressionInvalid, Fault
 from udfs.events.event import Event
+from udfs.matching.ladders import Comparison, comparison_of
 
 Steps: TypeAlias = Mapping[str, list[Event]]
 """The events that a run has taken so far, by step."""
@@ -49,13 +50,24 @@ class Predicate(msgspec.Struct, frozen=True, eq=False):
         index: Its number in the machine.
         types: None for all.
         condition: None for none.
-        steps_used: Not empty if the outcome depends on the run.
+        steps_used: Steps of the run that the condition reads.
     """
 
     index: int
     types: frozenset[str] | None
     condition: Condition | None
     steps_used: tuple[str, ...]
+    gap: tuple[int, int] | None = None
+    """A step and the shortest time, ms, since the last event of another step, if there is any."""
+    comparison: Comparison | None = None
+    """What the condition is, if it is nothing but the comparison of a property with a number."""
+    text: str | None = None
+    """The condition as it was written."""
+
+    @property
+    def of_run(self) -> bool:
+        """Whether the outcome depends on what a run has taken."""
+        return bool(self.steps_used) or self.gap is not None
 
     def may_hold(self, event_type: str | None) -> bool:
         """Whether an event of this type can fulfil it; None stands for a type never named."""
@@ -83,6 +95,7 @@ class PredicateTable:
         steps: tuple[str, ...],
         where: str,
         faults: list[Fault],
+        gap: tuple[int, int] | None = None,
     ) -> Predicate | None:
         """Give the predicate; appends the faults of its text and gives None if it has any.
 
@@ -92,6 +105,7 @@ class PredicateTable:
             steps: Steps that the text may name.
             where: JSON path of the text.
             faults: Where faults go.
+            gap: See `Predicate`.
         """
         compiled = None
         try:
@@ -101,7 +115,7 @@ class PredicateTable:
             return None
         # The same text means the same in every rule unless it reads the rule's own steps.
         scope = steps if compiled is not None and compiled.steps_used else ()
-        key = (None if types is None else frozenset(types), text, scope)
+        key = (None if types is None else frozenset(types), text, scope, gap)
         predicate = self._known.get(key)
         if predicate is None:
             predicate = self._known[key] = Predicate(
@@ -109,6 +123,9 @@ class PredicateTable:
                 key[0],
                 None if compiled is None else compiled.condition,
                 () if compiled is None else tuple(sorted(compiled.steps_used)),
+                gap,
+                comparison_of(text) if gap is None else None,
+                text,
             )
             self.predicates.append(predicate)
         return predicate

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from udfs.matching.automaton import Kind, State
 from udfs.matching.found import Found
 from udfs.matching.queue import pop, prune, push
-from udfs.matching.runs import NEVER, Node, Place, Queues, Runs
+from udfs.matching.runs import NEVER, Node, Place, Queues, Runs, deadline_of
 
 if TYPE_CHECKING:
     from udfs.matching.rule import CompiledRule
@@ -100,34 +100,32 @@ def _follow(
     return place is not None or bool(onward)
 
 
-def expire(runs: Runs, rule: CompiledRule, now: int, found: list[Found]) -> None:
-    """End the runs of one rule whose window has passed, deadline by deadline.
+def expire(runs: Runs, rule: CompiledRule, now: int, found: list[Found], settled: int = 0) -> None:
+    """End the runs of one rule whose time has passed, deadline by deadline.
 
     Args:
         runs: Of the user; changed in place.
         rule: With a skip strategy.
         now: The user's rule time, ms.
         found: Gets absences, time-outs and the matches that they held back.
+        settled: Deadlines up to here count as one.
     """
-    window_ms = rule.spec.within_ms
-    if window_ms is None:
-        return
     queues = runs.queues[rule.index]
     while True:
-        starts = [place.node.root.time for place in queues.partial if place.node is not None]
-        if not starts or min(starts) + window_ms > now:
+        deadline = first_deadline(rule, queues)
+        if deadline is None or deadline > now:
             break
-        deadline = min(starts) + window_ms
+        deadline = max(deadline, settled)
         partial: list[Place] = []
         complete: list[Place] = []
         for place in queues.partial:
-            node = place.node
-            if place.state is None or node is None or node.root.time + window_ms > deadline:
+            end = _deadline(place)
+            if place.state is None or place.node is None or end is None or end > deadline:
                 push(partial, place)
             elif place.state.kind is Kind.PENDING:
-                push(complete, Place(place.key, None, node))
+                push(complete, Place(place.key, None, place.node))
             elif rule.spec.timeouts:
-                found.append(Found(rule, node, deadline, "timeout"))
+                found.append(Found(rule, place.node, end, "timeout"))
         queues = Queues(partial, queues.held)
         for place in complete:
             push(queues.held, place)
@@ -183,7 +181,17 @@ def _store(runs: Runs, rule: CompiledRule, queues: Queues) -> None:
 
 
 def first_deadline(rule: CompiledRule, queues: Queues) -> int | None:
-    """When the first window of the rule's runs ends, ms: that of the run that began first. HOT."""
-    window_ms = rule.spec.within_ms
-    node = queues.partial[0].node
-    return None if window_ms is None or node is None else node.root.time + window_ms
+    """When the first time limit of the rule's runs ends, ms; None for never. HOT."""
+    if not rule.has_gaps:
+        # One window for all: that of the run that began first ends first.
+        window_ms = rule.spec.within_ms
+        node = queues.partial[0].node
+        return None if window_ms is None or node is None else node.root.time + window_ms
+    ends = [end for place in queues.partial if (end := _deadline(place)) is not None]
+    return min(ends, default=None)
+
+
+def _deadline(place: Place) -> int | None:
+    if place.state is None or place.node is None:
+        return None
+    return deadline_of(place.state, place.node)

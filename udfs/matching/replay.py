@@ -63,6 +63,7 @@ def match(
         ValueError: The times of a user fall.
     """
     machine = Machine.compile(rules, default_max_runs=None)
+    machine.watch = None  # nobody acts on what this gives, so nothing need be kept back
     positions = {rule.name: rule.index for rule in machine.rules}
     users: dict[str, _User] = {}
     found: list[tuple[tuple[int, int, int, int], dict[str, Any]]] = []

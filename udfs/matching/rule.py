@@ -27,6 +27,8 @@ class CompiledRule(msgspec.Struct, frozen=True, eq=False):
         start: Where every run begins.
         skips: Whether it has a skip strategy, so that its runs have to be kept in order.
         in_line: Whether it has one and its runs never branch (`udfs.matching.lines`).
+        has_gaps: Whether a state has a time limit between events.
+        finishing: Whether it is an older version whose runs may finish, but not begin.
     """
 
     index: int
@@ -37,6 +39,8 @@ class CompiledRule(msgspec.Struct, frozen=True, eq=False):
     start: State
     skips: bool
     in_line: bool
+    has_gaps: bool
+    finishing: bool = False
 
     @property
     def name(self) -> str:

@@ -11,9 +11,13 @@ from udfs.events.codec import from_msgpack, to_msgpack
 if TYPE_CHECKING:
     from udfs.events.event import Event
     from udfs.matching.automaton import State
+    from udfs.matching.chains import Chains
 
 NEVER: Final = 2**63 - 1
 """Sorts after every event."""
+
+NIL: Final = msgspec.Raw(b"\xc0")
+"""Nothing, as MessagePack has it."""
 
 
 class Entry(msgspec.Struct, array_like=True, gc=False, eq=False):
@@ -67,6 +71,22 @@ class Node(msgspec.Struct, gc=False, eq=False):
     root: Entry
 
 
+def deadline_of(state: State, node: Node) -> int | None:
+    """Give when a run's time in a state ends, ms; None for never.
+
+    Args:
+        state: Where it stands.
+        node: What it has taken.
+    """
+    window_ms, gap_ms = state.window_ms, state.gap_ms
+    if gap_ms is None:
+        return None if window_ms is None else node.root.time + window_ms
+    deadline = node.entry.time + gap_ms
+    if window_ms is not None and node.root.time + window_ms < deadline:
+        return node.root.time + window_ms
+    return deadline
+
+
 class Run(msgspec.Struct, gc=False, eq=False):
     """A partial match: where it stands and what it has taken."""
 
@@ -114,6 +134,8 @@ class Packed(msgspec.Struct, array_like=True, gc=False, eq=False):
         held: For every rule: how many, then the nodes of its held-back matches.
         entries: The events; see `Entry`.
         nodes: Three integers each: 1 + the node before (0 for none), step, event.
+        next_order: Order of the next event that is taken.
+        chains: See `udfs.matching.chain_codec`.
     """
 
     deadline: int | None
@@ -122,6 +144,8 @@ class Packed(msgspec.Struct, array_like=True, gc=False, eq=False):
     held: list[int]
     entries: msgspec.Raw
     nodes: msgspec.Raw
+    next_order: int = 0
+    chains: msgspec.Raw = NIL
 
 
 class Runs:
@@ -130,6 +154,7 @@ class Runs:
     __slots__ = (
         "blob",
         "buckets",
+        "chains",
         "changed",
         "counts",
         "deadline",
@@ -152,6 +177,8 @@ class Runs:
         """How many of those each capped rule has."""
         self.queues: dict[int, Queues] = {}
         """Runs of rules with a skip strategy, by rule index."""
+        self.chains: Chains | None = None
+        """What is kept for the rules that are chains."""
         self.deadline: int | None = None
         """No window ends before this."""
         self.deadline_exact = True
@@ -163,4 +190,4 @@ class Runs:
         """Set with `dirty`; whoever looks at the deadline after a change resets it."""
 
     def __bool__(self) -> bool:
-        return self.packed is not None or bool(self.buckets or self.queues)
+        return self.packed is not None or bool(self.buckets or self.queues or self.chains)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -44,8 +45,10 @@ class Times(msgspec.Struct, frozen=True):
     most: int | None
 
 
-class StepSpec(msgspec.Struct, frozen=True):
-    """One step of a pattern.
+class StepSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One step of a pattern, or a group of steps.
+
+    Fields with a default came later; they count for the structure hash only where they are used.
 
     Args:
         name: Unique in the rule.
@@ -55,6 +58,12 @@ class StepSpec(msgspec.Struct, frozen=True):
         times: None for exactly once.
         inner: Contiguity between repeats.
         optional: Whether the step may be left out.
+        greedy: Whether it takes as many events as it can.
+        until: CEL text; an event that fulfils it ends the repeats.
+        repeat_within_ms: Longest time between repeats.
+        gap_max_ms: Longest time since the event that was taken before.
+        gap_min_ms: Shortest time since the last event of the step before.
+        steps: Those of a group; a step has none.
     """
 
     name: str
@@ -64,6 +73,19 @@ class StepSpec(msgspec.Struct, frozen=True):
     times: Times | None
     inner: Then
     optional: bool
+    greedy: bool = False
+    until: str | None = None
+    repeat_within_ms: int | None = None
+    gap_max_ms: int | None = None
+    gap_min_ms: int | None = None
+    steps: tuple[StepSpec, ...] = ()
+
+    def leaves(self) -> Iterator[StepSpec]:
+        """Give the step, or those inside the group, in order."""
+        if not self.steps:
+            yield self
+        for step in self.steps:
+            yield from step.leaves()
 
 
 class Skip(enum.Enum):
@@ -90,6 +112,9 @@ class RuleSpec(msgspec.Struct, frozen=True):
         timeouts: Whether runs that pass the window are reported.
         max_runs: Most partial matches of one user; None for no cap.
         drop_oldest: What goes when there are more: the oldest, or else the newest.
+        shadow: Whether matches are only counted.
+        fuse: More matches than this in a minute turn the rule to shadow; None for no fuse.
+        finish_old: Whether runs of an older structure go on to their end.
     """
 
     name: str
@@ -102,6 +127,13 @@ class RuleSpec(msgspec.Struct, frozen=True):
     timeouts: bool
     max_runs: int | None
     drop_oldest: bool
+    shadow: bool = False
+    fuse: int | None = None
+    finish_old: bool = False
+
+    def leaves(self) -> tuple[StepSpec, ...]:
+        """Give all steps, those in groups too, in order."""
+        return tuple(leaf for step in self.steps for leaf in step.leaves())
 
     def structure_hash(self) -> bytes:
         """Give 8 bytes that change when the runs of this rule lose their meaning.

@@ -48,7 +48,7 @@ class Turn:
     def ask(self, index: int) -> bool:
         """Whether a predicate holds that reads no steps, or for a run not begun. HOT."""
         predicate = self._predicates[index]
-        if predicate.steps_used:
+        if predicate.of_run:
             return self._test(predicate, {step: [] for step in predicate.steps_used})
         outcome = self.outcomes[index] = self._test(predicate, None)
         return outcome
@@ -100,17 +100,30 @@ class Turn:
             outcome = outcomes.get(index)
             if outcome is None:
                 predicate = self._predicates[index]
-                steps = self._steps(predicate, state, node) if predicate.steps_used else None
-                outcome = outcomes[index] = self._test(predicate, steps)
+                outcome = outcomes[index] = self._ask_for(predicate, state, node)
             if outcome is not wanted:
                 return False
         return True
+
+    def _ask_for(self, predicate: Predicate, state: State, node: Node | None) -> bool:
+        if predicate.gap and node is not None and self._too_early(predicate.gap, node):
+            return False
+        steps = self._steps(predicate, state, node) if predicate.steps_used else None
+        return self._test(predicate, steps)
 
     def _test(self, predicate: Predicate, steps: dict[str, list[Event]] | None) -> bool:
         event = self.event
         if predicate.types is not None and event.event_type not in predicate.types:
             return False
         return predicate.condition is None or predicate.condition(event, steps, None)
+
+    def _too_early(self, gap: tuple[int, int], node: Node) -> bool:
+        """Whether the last event of another step lies back less than the gap."""
+        step, least_ms = gap
+        link: Node | None = node
+        while link is not None and link.step == step:
+            link = link.before
+        return link is not None and self.entry.time - link.entry.time < least_ms
 
     def _steps(
         self, predicate: Predicate, state: State, node: Node | None

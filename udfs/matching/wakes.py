@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from udfs.matching.automaton import Kind
+from udfs.matching.ladders import Ladder, Starts, ladders_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from udfs.matching.automaton import State
     from udfs.matching.predicates import Predicate
 
-Starts: TypeAlias = tuple[tuple[int, tuple[int, ...]], ...]
-"""Predicates by index, each with the rules (by index) that a run may begin in if it holds."""
+
+class Beginnings(msgspec.Struct, frozen=True):
+    """What may begin with an event of one type.
+
+    Args:
+        starts: Everything.
+        ladders: Comparisons of a property with numbers.
+        others: What no ladder has.
+    """
+
+    starts: Starts
+    ladders: tuple[Ladder, ...]
+    others: Starts
 
 
 class Wakes(msgspec.Struct, frozen=True):
@@ -28,23 +40,30 @@ class Wakes(msgspec.Struct, frozen=True):
         buckets_other: For all others.
     """
 
-    starts: dict[str, Starts]
-    starts_other: Starts
+    starts: dict[str, Beginnings]
+    starts_other: Beginnings
     buckets: dict[str, frozenset[int]]
     buckets_other: frozenset[int]
 
     @property
     def event_types(self) -> frozenset[str] | None:
         """Types that can change anything at all; None for all."""
-        return None if self.starts_other or self.buckets_other else frozenset(self.starts)
+        return None if self.starts_other.starts or self.buckets_other else frozenset(self.starts)
 
 
-def index(starts: Sequence[State], table: Sequence[Predicate]) -> Wakes:
+def index(
+    starts: Sequence[State],
+    table: Sequence[Predicate],
+    current: int,
+    elsewhere: Collection[int] = (),
+) -> Wakes:
     """Number what wakes each state (sets `State.wake`) and give the index.
 
     Args:
         starts: The start states, in rule order.
         table: The predicates, by index.
+        current: Of so many rules runs may begin.
+        elsewhere: Rules (by index) whose beginnings somebody else sees to.
     """
     types = sorted({name for predicate in table for name in predicate.types or ()})
     every: list[str | None] = [*types, None]
@@ -69,13 +88,19 @@ def index(starts: Sequence[State], table: Sequence[Predicate]) -> Wakes:
         name: frozenset(number for wakers, number in numbers.items() if name in wakers)
         for name in every
     }
-    begin = {name: _starts(starts, table, name) for name in every}
+    begun_here = [state for state in starts[:current] if state.rule not in elsewhere]
+    begin = {name: _beginnings(_starts(begun_here, table, name), table) for name in every}
     return Wakes(
         starts={name: begin[name] for name in types},
         starts_other=begin[None],
         buckets={name: by_type[name] for name in types},
         buckets_other=by_type[None],
     )
+
+
+def _beginnings(starts: Starts, table: Sequence[Predicate]) -> Beginnings:
+    ladders, others = ladders_of(starts, table)
+    return Beginnings(starts, ladders, others)
 
 
 def _resting_places(starts: Iterable[State]) -> Iterable[State]:

@@ -13,6 +13,8 @@ TEXTS = (
     "event_type == 'a' && props.x > 1",
     "props.sku.matches('^a') && 'b'.matches('b')",
     "view.exists(v, v.props.x in [1, 2, 3])",
+    "timestamp(event_time) < timestamp('2030-01-01T00:00:00Z') && {1: 2u}[1] == 2u",
+    "regex_extract(props.sku, '(a)') == 'a' || hash_id(event_type, 10) > 3 || type(f) == int",
     "f['x'] == 1e999 || f['x'] == 1.5",
 )
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from udfs.errors import ExpressionInvalid
 from udfs.events.event import Event
 from udfs.expressions import EvaluationError, Names, compile_expression
-from udfs.expressions.expression import _RUNTIME
 from udfs.expressions.limits import MAX_ELEMENTS, MAX_STEPS, MAX_TEXT_BYTES
+from udfs.expressions.runtime import RUNTIME
 
 NAMES = Names(steps=("view",), values=("a", "b"))
 
@@ -81,7 +81,18 @@ def test_keys_of_maps_are_never_attributes(key: str) -> None:
 )
 @pytest.mark.parametrize(
     "text",
-    ["a.__class__", "a == 1", "a > 1", "a + 1", "a in [1]", "a[0]", "size(a)", "string(a)", "a.x"],
+    [
+        "a.__class__",
+        "a == 1",
+        "a > 1",
+        "a + 1",
+        "a in [1]",
+        "a[0]",
+        "size(a)",
+        "string(a)",
+        "a.x",
+        "type(a)",
+    ],
 )
 def test_foreign_values(value: Any, text: str) -> None:
     """A value that is none of CEL's gives a value or an evaluation error, no other exception."""
@@ -94,8 +105,8 @@ def test_foreign_values(value: Any, text: str) -> None:
 
 def test_no_builtins() -> None:
     """Generated code sees the helpers and nothing of Python's builtins."""
-    assert _RUNTIME["__builtins__"] == {}
-    assert not {"eval", "exec", "open", "getattr", "__import__", "type"} & set(_RUNTIME)
+    assert RUNTIME["__builtins__"] == {}
+    assert not {"eval", "exec", "open", "getattr", "__import__", "type"} & set(RUNTIME)
 
 
 @given(st.text(max_size=60))

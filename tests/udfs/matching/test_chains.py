@@ -1,0 +1,182 @@
+"""Rules that are chains, worked off together: the answers of runs that are kept one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from udfs.events.event import Event
+from udfs.matching import Machine, Runs
+
+TYPES = ["a", "b", "c"]
+WHERE = st.none() | st.sampled_from(
+    [
+        *(f"props.n {operator} {number}" for operator in ("<", "<=", ">", ">=", "==")
+          for number in ("1", "2", "2.5", "-1")),
+        "props.m > 1", "props.m > 2", "props.m != props.n", "props.n > 0 && props.m < 3",
+    ]
+)  # fmt: skip
+STEPS = st.lists(
+    st.fixed_dictionaries(
+        {"event": st.sampled_from([*TYPES, ["a", "b"], None]), "where": WHERE}
+    ),
+    min_size=2, max_size=4,
+)  # fmt: skip
+RULES = st.lists(
+    st.tuples(
+        STEPS,
+        st.sampled_from([3, 10, 40, 1000]),
+        st.sampled_from(["no_skip", "skip_to_next", "skip_past_last_event"]),
+        st.sampled_from([{}, {"max_runs": 1}, {"max_runs": 3},
+                         {"max_runs": 2, "on_overflow": "drop_newest"}]),
+    ),
+    min_size=1, max_size=12,
+)  # fmt: skip
+VALUES = st.sampled_from([-2, -1, 0, 1, 2, 2.5, 3, "2", None, float("nan")])
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from([*TYPES, "d"]),
+        st.integers(0, 4),
+        st.dictionaries(st.sampled_from(["n", "m"]), VALUES),
+    ),
+    max_size=40,
+)
+
+
+def rules_of(drawn: list[Any]) -> list[dict[str, Any]]:
+    """Spell rules out."""
+    rules = []
+    for number, (steps, window, skip, cap) in enumerate(drawn):
+        pattern = [
+            {"step": f"s{place}", **{key: value for key, value in step.items() if value}}
+            for place, step in enumerate(steps)
+        ]
+        rules.append(
+            {"rule": f"r{number}", "version": 1, "pattern": pattern, "within": f"{window}ms",
+             "after_match": skip, **cap}
+        )  # fmt: skip
+    return rules
+
+
+def events_of(drawn: list[Any]) -> list[Event]:
+    """Spell a stream out."""
+    events, time = [], 0
+    for number, (kind, gap, props) in enumerate(drawn):
+        time += gap
+        events.append(Event(str(number), kind, "u", time, props=props))
+    return events
+
+
+def advance(machine: Machine, runs: Runs, event: Event) -> list[tuple[object, ...]]:
+    """What an event gives."""
+    return [
+        (one.at, one.rule, one.start,
+         {step: [each.event_id for each in taken] for step, taken in one.steps.items()})
+        for one in machine.advance(runs, "u", event, event.event_time)
+    ]  # fmt: skip
+
+
+@settings(max_examples=400)
+@given(RULES, EVENTS, st.data())
+def test_together_as_one_by_one(drawn: list[Any], log: list[Any], data: st.DataObject) -> None:
+    """In every order of the matches too; stored at any time, with the clock moving on between."""
+    rules = rules_of(drawn)
+    together = Machine.compile(rules, default_max_runs=None)
+    alone = Machine.compile(rules, default_max_runs=None, chains=False)
+    runs, others = Runs(), Runs()
+    for event in events_of(log):
+        if data.draw(st.booleans()):
+            runs = together.decode(together.encode(runs))
+        if data.draw(st.booleans()):
+            assert not together.due(runs, "u", event.event_time)
+        assert advance(together, runs, event) == advance(alone, others, event)
+        now = event.event_time
+        assert together.live_runs(runs, now) == alone.live_runs(others, now)
+    assert together.overflowed == alone.overflowed
+    while (deadline := together.next_deadline(runs)) is not None:
+        assert not together.due(runs, "u", deadline)
+    assert not runs
+    assert together.encode(runs) == b""
+
+
+@settings(max_examples=300)
+@given(RULES, EVENTS, EVENTS, st.data())
+def test_a_changed_set_goes_on(
+    drawn: list[Any], log: list[Any], rest: list[Any], data: st.DataObject
+) -> None:
+    """Rules leave and come, together or one by one; those that stay keep their runs."""
+    rules = rules_of(drawn)
+    some = st.lists(st.sampled_from(rules), unique_by=lambda rule: rule["rule"])
+    before, after = data.draw(some), data.draw(some)
+    modes = data.draw(st.tuples(st.booleans(), st.booleans()))
+    found = []
+    for chains in (modes, (False, False)):
+        old = Machine.compile(before, default_max_runs=None, chains=chains[0])
+        new = Machine.compile(after, default_max_runs=None, chains=chains[1])
+        events = events_of(log + rest)
+        runs = Runs()
+        got = [advance(old, runs, event) for event in events[: len(log)]]
+        runs = new.decode(old.encode(runs))
+        got += [advance(new, runs, event) for event in events[len(log) :]]
+        found.append((got, new.overflowed))
+    assert found[0] == found[1]
+
+
+def test_finishing_rules_keep_their_runs() -> None:
+    """The old version of a chain goes on to its end, the new one begins."""
+    old = rules_of([([{"event": "a", "where": None}, {"event": "b", "where": None}], 40,
+                     "skip_past_last_event", {})])  # fmt: skip
+    new = [{**old[0], "version": 2, "state": "finish_old",
+            "pattern": [{"step": "s0", "event": "a"}, {"step": "s1", "event": "c"}]}]  # fmt: skip
+    first, second = Machine.compile(old), Machine.compile(new, previous=old)
+    runs = Runs()
+    events = events_of([("a", 1, {}), ("b", 1, {}), ("c", 1, {})])
+    assert advance(first, runs, events[0]) == []
+    runs = second.decode(first.encode(runs))
+    assert [found[-1] for found in advance(second, runs, events[1])] == [{"s0": ["0"], "s1": ["1"]}]
+    assert advance(second, runs, events[2]) == []
+
+
+def test_state_is_bounded_and_goes() -> None:
+    """Events that no window reaches any more are forgotten, and so is a user who stays away."""
+    [rule] = rules_of([([{"event": "a", "where": None}, {"event": "b", "where": None}], 1_000,
+                        "skip_past_last_event", {})])  # fmt: skip
+    machine = Machine.compile([rule], default_max_runs=None)
+    runs = Runs()
+    sizes = []
+    for number in range(20_000):
+        machine.advance(runs, "u", Event(str(number), "a", "u", 10 * number), 10 * number)
+        sizes.append(len(machine.encode(runs)) if number % 100 == 0 else 0)
+    assert max(sizes) < 3 * max(sizes[:300])
+    deadline = machine.next_deadline(runs)
+    assert deadline is not None
+    machine.due(runs, "u", 10 * 20_000 + 2_000)
+    assert not runs
+    assert machine.next_deadline(runs) is None
+
+
+def test_few_conditions_are_asked() -> None:
+    """A thousand rules that compare one property: an event asks none of their conditions."""
+    asked = 0
+
+    class Counted(dict[str, Any]):
+        def get(self, key: str, default: Any = None) -> Any:
+            nonlocal asked
+            asked += 1
+            return super().get(key, default)
+
+    rules = rules_of(
+        [([{"event": "a", "where": f"props.n > {number}"},
+           {"event": "b", "where": f"props.n > {number}.5"}], 1_000, "skip_past_last_event", {})
+         for number in range(1_000)]
+    )  # fmt: skip
+    machine = Machine.compile(rules)
+    runs = Runs()
+    found = 0
+    for time, kind in enumerate("abab"):
+        event = Event(str(time), kind, "u", time, props=Counted(n=990))
+        found += len(machine.advance(runs, "u", event, time))
+    assert asked == 4
+    assert found == 2 * 990

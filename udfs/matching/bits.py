@@ -1,0 +1,122 @@
+"""What an event does to all chains at once, as bits (`udfs.matching.chains`)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from udfs.events.event import Event
+    from udfs.matching.predicates import Condition, Predicate
+
+Bits: TypeAlias = tuple[int, int, int]
+"""Predicates that hold, positions that begin, positions that move on."""
+
+_NOTHING: Final[Bits] = (0, 0, 0)
+_FEWEST: Final = 2
+"""Comparisons of a property below which each is asked."""
+
+
+class Ladder:
+    """The comparisons of one property with numbers: a search gives the bits of all.
+
+    Args:
+        field: The property.
+        members: The comparisons' predicates with their bits.
+    """
+
+    __slots__ = ("cells", "field", "members", "numbers")
+
+    def __init__(self, field: str, members: Sequence[tuple[Predicate, Bits]]) -> None:
+        self.field = field
+        self.members = tuple(
+            (one.condition, bits) for one, bits in members if one.condition is not None
+        )
+        by_number: dict[float, dict[str, Bits]] = {}
+        for predicate, bits in members:
+            one = predicate.comparison
+            assert one is not None
+            operators = by_number.setdefault(one.number, {})
+            operators[one.operator] = _joined(operators.get(one.operator, _NOTHING), bits)
+        self.numbers = sorted(by_number)
+        # Cell 2 i is what lies below number i, cell 2 i + 1 is number i itself.
+        cells = [_NOTHING] * (2 * len(self.numbers) + 1)
+        rising = falling = _NOTHING
+        for place, number in enumerate(self.numbers):
+            operators = by_number[number]
+            rising = _joined(rising, operators.get(">=", _NOTHING))
+            cells[2 * place + 1] = _joined(rising, operators.get("==", _NOTHING))
+            rising = _joined(rising, operators.get(">", _NOTHING))
+            cells[2 * place + 2] = rising
+        for place in reversed(range(len(self.numbers))):
+            operators = by_number[self.numbers[place]]
+            falling = _joined(falling, operators.get("<=", _NOTHING))
+            cells[2 * place + 1] = _joined(cells[2 * place + 1], falling)
+            falling = _joined(falling, operators.get("<", _NOTHING))
+            cells[2 * place] = _joined(cells[2 * place], falling)
+        self.cells = cells
+
+
+class Kind:
+    """What an event of one type does to the chains.
+
+    Args:
+        members: The predicates that may hold for it, each with its bits.
+    """
+
+    __slots__ = ("always", "asked", "begins", "ladders", "moves")
+
+    def __init__(self, members: Sequence[tuple[Predicate, Bits]]) -> None:
+        self.always = _NOTHING
+        asked: list[tuple[Condition, Bits]] = []
+        by_field: dict[str, list[tuple[Predicate, Bits]]] = {}
+        self.begins = self.moves = 0
+        for predicate, bits in members:
+            self.begins |= bits[1]
+            self.moves |= bits[2]
+            if predicate.comparison is not None:
+                by_field.setdefault(predicate.comparison.field, []).append((predicate, bits))
+            elif predicate.condition is None:
+                self.always = _joined(self.always, bits)
+            else:
+                asked.append((predicate.condition, bits))
+        for field, some in list(by_field.items()):
+            if len(some) < _FEWEST:
+                del by_field[field]
+                asked += [(one.condition, bits) for one, bits in some if one.condition is not None]
+        self.asked = tuple(asked)
+        self.ladders = tuple(Ladder(field, some) for field, some in by_field.items())
+
+    def bits(self, event: Event, waiting: int) -> Bits:
+        """Give what an event does. HOT.
+
+        Args:
+            event: The event.
+            waiting: Positions; a predicate that only others wait for need not be asked.
+        """
+        holds, begins, moves = self.always
+        asked = self.asked
+        for ladder in self.ladders:
+            value = event.props.get(ladder.field)
+            # NaN is not equal to itself, and no order has a place for it.
+            if (value.__class__ is float or value.__class__ is int) and value == value:  # noqa: PLR0124
+                numbers = ladder.numbers
+                place = bisect_left(numbers, value)
+                cell = ladder.cells[2 * place + (place < len(numbers) and numbers[place] == value)]
+                holds |= cell[0]
+                begins |= cell[1]
+                moves |= cell[2]
+            else:
+                asked += ladder.members
+        for condition, bits in asked:
+            if (bits[1] or bits[2] & waiting) and condition(event, None, None):
+                holds |= bits[0]
+                begins |= bits[1]
+                moves |= bits[2]
+        return holds, begins, moves
+
+
+def _joined(one: Bits, other: Bits) -> Bits:
+    return one[0] | other[0], one[1] | other[1], one[2] | other[2]

@@ -1,0 +1,87 @@
+"""What rules have found: counts, matches in the shadow, and the fuse."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from udfs.matching.result import Match
+    from udfs.matching.spec import RuleSpec
+
+MINUTE_MS: Final = 60_000
+SAMPLES: Final = 5
+"""Matches in the shadow that are kept for looking at."""
+MINUTES: Final = 10
+"""Minutes of rule time that a fuse counts side by side: users are not at the same time."""
+
+
+class Found(msgspec.Struct):
+    """What one rule has found since the machine was made.
+
+    Args:
+        live: Matches and time-outs that were handed out.
+        shadowed: Those that were only counted.
+        samples: The latest of those.
+        tripped_at: Rule time at which the fuse went, ms; None while it holds.
+    """
+
+    live: int = 0
+    shadowed: int = 0
+    samples: deque[Match] = msgspec.field(default_factory=lambda: deque(maxlen=SAMPLES))
+    tripped_at: int | None = None
+
+
+class Watch:
+    """Counts matches and keeps back those of rules in the shadow.
+
+    A fuse counts by the minute of rule time, over all users of this machine. Once it has gone,
+    the rule stays in the shadow until another machine takes over.
+
+    Attributes:
+        found: By rule name.
+    """
+
+    def __init__(self, specs: Sequence[RuleSpec]) -> None:
+        self.found = {spec.name: Found() for spec in specs}
+        self._shadow = {spec.name for spec in specs if spec.shadow}
+        self._fuses = {spec.name: spec.fuse for spec in specs if spec.fuse is not None}
+        self._minutes: dict[str, dict[int, int]] = {name: {} for name in self._fuses}
+        self._alerts: list[tuple[str, int]] = []
+
+    def take_alerts(self) -> list[tuple[str, int]]:
+        """Give the rules whose fuse went since this was asked last, and when (rule time, ms)."""
+        alerts, self._alerts = self._alerts, []
+        return alerts
+
+    def sift(self, matches: list[Match]) -> list[Match]:
+        """Count matches and give those that are to be acted on."""
+        live = []
+        for match in matches:
+            name = match.rule
+            found = self.found[name]
+            if name in self._fuses and found.tripped_at is None:
+                self._count(name, match.at, found)
+            if name in self._shadow:
+                found.shadowed += 1
+                found.samples.append(match)
+            else:
+                found.live += 1
+                live.append(match)
+        return live
+
+    def _count(self, name: str, at: int, found: Found) -> None:
+        minutes = self._minutes[name]
+        minute = at // MINUTE_MS
+        minutes[minute] = minutes.get(minute, 0) + 1
+        if minutes[minute] > self._fuses[name]:
+            found.tripped_at = at
+            self._shadow.add(name)
+            self._alerts.append((name, at))
+            minutes.clear()
+        elif len(minutes) > MINUTES:
+            del minutes[min(minutes)]

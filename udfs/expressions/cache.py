@@ -10,7 +10,7 @@ import msgspec
 
 from udfs.expressions.names import Names
 
-FORMAT = 2
+FORMAT = 3
 """Rises with every change of the generated code or of the helpers' names."""
 _MAGIC = b"millrace-cel"
 _DIGEST_BYTES = 32
@@ -34,6 +34,7 @@ class Compiled(msgspec.Struct, frozen=True, array_like=True):
         all_props: It reads ``props`` otherwise than by constant keys.
         steps: Steps that it reads.
         values: Values that it reads.
+        constants: What the code is given.
     """
 
     code: bytes
@@ -44,6 +45,7 @@ class Compiled(msgspec.Struct, frozen=True, array_like=True):
     all_props: bool
     steps: tuple[str, ...]
     values: tuple[str, ...]
+    constants: tuple[int | float | str, ...]
 
 
 class _Entry(msgspec.Struct, frozen=True, array_like=True):

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from udfs.expressions.terms import Apply, Entries, Get, Has, Items, Literal, Local, Macro, Variable
+from udfs.expressions.terms import (
+    Apply,
+    Entries,
+    Get,
+    Has,
+    Items,
+    Lifted,
+    Literal,
+    Local,
+    Macro,
+    Variable,
+)
 
 if TYPE_CHECKING:
     from udfs.expressions.terms import Term
@@ -46,7 +57,7 @@ def _additions(term: Term) -> int:
 
 def _parts(term: Term | None) -> tuple[Term, ...]:
     match term:
-        case None | Literal() | Local() | Variable():
+        case None | Literal() | Lifted() | Local() | Variable():
             return ()
         case Get(operand) | Has(operand):
             return (operand,)

@@ -17,6 +17,7 @@ from udfs.expressions.terms import (
     Get,
     Has,
     Items,
+    Lifted,
     Literal,
     Local,
     Macro,
@@ -37,11 +38,13 @@ def literal(term: Literal) -> str:
     return f"({value!r})" if isinstance(value, int | float) and value < 0 else repr(value)
 
 
-def exact(term: Term, *, in_macro: bool = False) -> str:  # noqa: C901, PLR0911 - a case a kind
+def exact(term: Term, *, in_macro: bool = False) -> str:  # noqa: C901, PLR0911, PLR0912 - a case a kind
     """The source of a term."""
     match term:
         case Literal():
             return literal(term)
+        case Lifted(number):
+            return f"c{number}"
         case Local(number):
             return f"x{number}"
         case Variable("event"):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import marshal
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
+
+from cachetools import LRUCache
 
 from udfs.errors import ExpressionInvalid, Fault
 from udfs.events.event import Event
@@ -15,6 +17,7 @@ from udfs.expressions.cache import CodeCache, Compiled
 from udfs.expressions.cost import puts_much_together
 from udfs.expressions.exact import exact
 from udfs.expressions.fast import Fast
+from udfs.expressions.lift import Value, lift
 from udfs.expressions.limits import MAX_STEPS
 from udfs.expressions.parse import parse
 from udfs.expressions.patterns import longest_text, pattern_of
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from udfs.expressions.names import Names
 
 _TEMPLATE = """\
-def make(settle, {patterns}):
+def make(settle, {given}):
     def run_value(e, s, v):
         {budget}
         try:
@@ -50,6 +53,8 @@ def make(settle, {patterns}):
         return {exact}
     return run_value, run_test, run_exact
 """
+_SHAPES: MutableMapping[str, bytes] = LRUCache(1_000)
+"""What was compiled, by its source."""
 _EXPORTED = {"uint": "int", "timestamp": "string", "duration": "string", "type": "string"}
 _BUDGET = f"b = {NEW_BUDGET}"
 _TEST_ANY = """t = {fast}
@@ -109,7 +114,9 @@ class Expression:
         exec(code, RUNTIME, made)  # noqa: S102 - made by exact.py and fast.py alone
         patterns = [pattern_of(pattern) for pattern in compiled.patterns]
         searches = [pattern.search for pattern in patterns]
-        functions = made["make"](self._settle, *searches, *map(longest_text, patterns))
+        functions = made["make"](
+            self._settle, *searches, *map(longest_text, patterns), *compiled.constants
+        )
         self.value: Callable[[Event | None, Steps, Values], Any] = functions[0]
         self.test: Callable[[Event | None, Steps, Values], bool] = functions[1]
         self._precise: Callable[..., Any] = functions[2]
@@ -187,11 +194,21 @@ def _compile(source: str, names: Names, where: str) -> Compiled:
         raise ExpressionInvalid(resolver.faults)
     usage = resolver.usage
     counted = puts_much_together(term)
+    constants: list[Value] = []
+    term = lift(term, constants)
     fast = Fast(counted=counted)
     piece = fast.term(term)
     test = f"return {piece.code}" if piece.kind == "bool" else _TEST_ANY.format(fast=piece.code)
     module = _TEMPLATE.format(
-        patterns=", ".join(f"{kind}{n}" for kind in "pm" for n in range(len(fast.patterns))),
+        given=", ".join(
+            f"{kind}{n}"
+            for kind, count in (
+                ("p", len(fast.patterns)),
+                ("m", len(fast.patterns)),
+                ("c", len(constants)),
+            )
+            for n in range(count)
+        ),
         budget=_BUDGET if "(b, " in piece.code else "pass",
         new_budget=NEW_BUDGET,
         fast=piece.code,
@@ -201,7 +218,7 @@ def _compile(source: str, names: Names, where: str) -> Compiled:
         exact=exact(term, in_macro=counted),
     )
     return Compiled(
-        code=marshal.dumps(_code(module, where)),
+        code=_marshalled(module, where),
         kind=_EXPORTED.get(piece.kind, piece.kind),
         patterns=tuple(fast.patterns),
         fields=tuple(sorted(usage.fields)),
@@ -209,11 +226,19 @@ def _compile(source: str, names: Names, where: str) -> Compiled:
         all_props=usage.all_props,
         steps=tuple(sorted(usage.steps)),
         values=tuple(sorted(usage.values)),
+        constants=tuple(constants),
     )
 
 
 def _outcome(code: str, usage: Usage) -> str:
     return f"export({code})" if usage.special else code
+
+
+def _marshalled(module: str, where: str) -> bytes:
+    code = _SHAPES.get(module)
+    if code is None:
+        code = _SHAPES[module] = marshal.dumps(_code(module, where))
+    return code
 
 
 def _code(module: str, where: str) -> CodeType:

@@ -25,6 +25,7 @@ from udfs.expressions.terms import (
     Get,
     Has,
     Items,
+    Lifted,
     Literal,
     Local,
     Macro,
@@ -77,6 +78,8 @@ class Fast:
         match term:
             case Literal(value):
                 return Piece(literal(term), LITERAL_KINDS[type(value)])
+            case Lifted(number, kind):
+                return Piece(f"c{number}", kind)
             case Local(number):
                 return Piece(f"x{number}", self._locals[number])
             case Variable("event"):

@@ -20,6 +20,14 @@ class Literal:
 
 
 @dataclass(frozen=True, slots=True)
+class Lifted:
+    """A constant that is given to the code, not written in it; see `udfs.expressions.lift`."""
+
+    number: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Variable:
     """A name: ``scope`` is ``event``, ``field``, ``step`` or ``value``."""
 
@@ -83,4 +91,4 @@ class Macro:
     predicate: Term | None
 
 
-Term: TypeAlias = Literal | Variable | Local | Get | Has | Apply | Items | Entries | Macro
+Term: TypeAlias = Literal | Lifted | Variable | Local | Get | Has | Apply | Items | Entries | Macro

@@ -30,7 +30,7 @@ from udfs.matching.spec import Skip
 from udfs.matching.tracks import Track
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from udfs.events.event import Event
     from udfs.matching.automaton import Move, State
@@ -38,8 +38,11 @@ if TYPE_CHECKING:
     from udfs.matching.rule import CompiledRule
     from udfs.matching.runs import Runs
 
-MOST: Final = 4_096
-"""Chains of a rule set: bits for each and each number they compare with take up to 50 MB."""
+LONGEST: Final = 16
+"""Events of a chain; longer rules are run one by one."""
+
+MOST: Final = 8_192
+"""Positions of a rule set: bits for each, and for each number compared with, take up to 50 MB."""
 
 
 class Step(msgspec.Struct, frozen=True, eq=False):
@@ -70,6 +73,7 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
         bits: Its positions.
         front: All steps but the last.
         names: Names of the steps.
+        repeats: Whether a step is taken more than once.
     """
 
     rule: CompiledRule
@@ -80,6 +84,7 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
     bits: int
     front: tuple[Step, ...]
     names: tuple[str, ...]
+    repeats: bool
 
 
 class Taken(msgspec.Struct, gc=False, eq=False):
@@ -97,14 +102,18 @@ class Taken(msgspec.Struct, gc=False, eq=False):
         """Write it down. HOT."""
         chain, entries = self.chain, self.entries
         spec = chain.rule.spec
-        return Match(
-            spec.name, spec.version, "match", user_id, entries[-1].time,
-            {
+        if chain.repeats:
+            steps: dict[str, list[Event]] = {}
+            for name, entry in zip(chain.names, entries, strict=True):
+                steps.setdefault(name, []).append(entry.value())
+        else:
+            steps = {
                 name: [entry.event or entry.value()]
                 for name, entry in zip(chain.names, entries, strict=True)
-            },
-            entries[0].time,
-        )  # fmt: skip
+            }
+        return Match(
+            spec.name, spec.version, "match", user_id, entries[-1].time, steps, entries[0].time
+        )
 
     def to_found(self) -> Found:
         """Give it as the other rules' matches are."""
@@ -194,7 +203,10 @@ class ChainIndex:
             assert within_ms is not None
             past_last = rule.spec.skip is Skip.PAST_LAST
             names = tuple(rule.step_names[move.step] for move in moves)
-            chains.append(Chain(rule, steps, states, within_ms, past_last, bits, steps[:-1], names))
+            repeats = len(set(names)) < len(names)
+            chains.append(
+                Chain(rule, steps, states, within_ms, past_last, bits, steps[:-1], names, repeats)
+            )
         self.chains = tuple(chains)
         self.others = found.pop(None, None)
         self.kinds: Mapping[str | None, Kind] = found
@@ -492,9 +504,26 @@ def is_chain(rule: CompiledRule, table: Sequence[Predicate]) -> bool:
     if spec.skip not in (Skip.NONE, Skip.TO_NEXT, Skip.PAST_LAST):
         return False
     moves = _path(rule)[0]
-    return len(moves) > 1 and all(
+    return 1 < len(moves) <= LONGEST and all(
         len(move.needs) == 1 and not table[move.needs[0][0]].of_run for move in moves
     )
+
+
+def chains_of(rules: Iterable[CompiledRule], table: Sequence[Predicate]) -> list[CompiledRule]:
+    """Give the rules that are chains, as many as there is room for.
+
+    Args:
+        rules: All rules.
+        table: The predicates of the machine, by index.
+    """
+    found, room = [], MOST
+    for rule in rules:
+        if is_chain(rule, table):
+            room -= len(_path(rule)[0]) - 1
+            if room < 0:
+                break
+            found.append(rule)
+    return found
 
 
 def _path(rule: CompiledRule) -> tuple[list[Move], tuple[State, ...]]:

@@ -8,7 +8,7 @@ from udfs.errors import ConfigInvalid
 from udfs.matching import codec, handover, lines, plain, queues, wakes
 from udfs.matching.ages import Ages
 from udfs.matching.assembly import automata_of, compiled_rule, finishing
-from udfs.matching.chains import MOST, ChainIndex, Taken, is_chain
+from udfs.matching.chains import ChainIndex, Taken, chains_of
 from udfs.matching.check import DEFAULT_MAX_RUNS, check_rules
 from udfs.matching.conditions import cel
 from udfs.matching.costs import Sampler
@@ -70,7 +70,7 @@ class Machine:
         self._has_gaps = any(rule.has_gaps for rule in rules)
         self._by_hash = {rule.structure_hash: rule for rule in rules}
         self._predicates = tuple(table)
-        together = [rule for rule in rules if chains and is_chain(rule, table)][:MOST]
+        together = chains_of(rules, table) if chains else []
         self._chains = ChainIndex(together, table) if together else None
         self._wakes = wakes.index(
             [rule.start for rule in rules], table, current, {rule.index for rule in together}

@@ -20,9 +20,10 @@ WHERE = st.none() | st.sampled_from(
 )  # fmt: skip
 STEPS = st.lists(
     st.fixed_dictionaries(
-        {"event": st.sampled_from([*TYPES, ["a", "b"], None]), "where": WHERE}
+        {"event": st.sampled_from([*TYPES, ["a", "b"], None]), "where": WHERE,
+         "times": st.sampled_from([None, None, None, 2, 3])}
     ),
-    min_size=2, max_size=4,
+    min_size=1, max_size=4,
 )  # fmt: skip
 RULES = st.lists(
     st.tuples(
@@ -180,3 +181,17 @@ def test_few_conditions_are_asked() -> None:
         found += len(machine.advance(runs, "u", event, time))
     assert asked == 4
     assert found == 2 * 990
+
+
+def test_what_is_no_chain_is_run_one_by_one() -> None:
+    """Too long, and beyond the room there is: the matches are found all the same."""
+    long = {"rule": "long", "version": 1, "within": "1m",
+            "pattern": [{"step": "a", "event": "a", "times": 20}]}  # fmt: skip
+    short = rules_of([([{"event": "a", "where": None, "times": 3}], 1_000, "no_skip", {})])[0]
+    many = [short | {"rule": f"r{number}"} for number in range(4_100)]
+    machine = Machine.compile([*many, long])
+    runs = Runs()
+    found = []
+    for number in range(20):
+        found = advance(machine, runs, Event(str(number), "a", "u", number))
+    assert len(found) == 4_100 + 1

@@ -453,6 +453,8 @@ class Machine:
                     ends.append(first)
             if runs.chains is not None:
                 ends.append(runs.chains.check_at)
+            if runs.packed is not None and runs.packed.deadline is not None:
+                ends.append(runs.packed.deadline)  # of runs that were not looked at yet
             runs.deadline = min(ends, default=None)
             runs.deadline_exact = True
         return runs.deadline

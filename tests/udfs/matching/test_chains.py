@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from udfs.events.event import Event
-from udfs.matching import Machine, Runs
+from udfs.matching import Machine, Match, Runs
 
 TYPES = ["a", "b", "c"]
 WHERE = st.none() | st.sampled_from(
@@ -31,7 +31,7 @@ RULES = st.lists(
         st.sampled_from([3, 10, 40, 1000]),
         st.sampled_from(["no_skip", "skip_to_next", "skip_past_last_event"]),
         st.sampled_from([{}, {"max_runs": 1}, {"max_runs": 3},
-                         {"max_runs": 2, "on_overflow": "drop_newest"}]),
+                         {"max_runs": 2, "on_overflow": "drop_newest"}, {"timeouts": True}]),
     ),
     min_size=1, max_size=12,
 )  # fmt: skip
@@ -70,13 +70,23 @@ def events_of(drawn: list[Any]) -> list[Event]:
     return events
 
 
+def shown(matches: list[Match]) -> list[tuple[object, ...]]:
+    """What can be compared, though NaN is not equal to itself."""
+    return [
+        (one.at, one.rule, one.kind, one.start,
+         {step: [each.event_id for each in taken] for step, taken in one.steps.items()})
+        for one in matches
+    ]  # fmt: skip
+
+
 def advance(machine: Machine, runs: Runs, event: Event) -> list[tuple[object, ...]]:
     """What an event gives."""
-    return [
-        (one.at, one.rule, one.start,
-         {step: [each.event_id for each in taken] for step, taken in one.steps.items()})
-        for one in machine.advance(runs, "u", event, event.event_time)
-    ]  # fmt: skip
+    return shown(machine.advance(runs, "u", event, event.event_time))
+
+
+def due(machine: Machine, runs: Runs, now: int) -> list[tuple[object, ...]]:
+    """What a deadline gives."""
+    return shown(machine.due(runs, "u", now))
 
 
 @settings(max_examples=400)
@@ -91,13 +101,15 @@ def test_together_as_one_by_one(drawn: list[Any], log: list[Any], data: st.DataO
         if data.draw(st.booleans()):
             runs = together.decode(together.encode(runs))
         if data.draw(st.booleans()):
-            assert not together.due(runs, "u", event.event_time)
+            now = event.event_time
+            assert due(together, runs, now) == due(alone, others, now)
         assert advance(together, runs, event) == advance(alone, others, event)
         now = event.event_time
         assert together.live_runs(runs, now) == alone.live_runs(others, now)
     assert together.overflowed == alone.overflowed
     while (deadline := together.next_deadline(runs)) is not None:
-        assert not together.due(runs, "u", deadline)
+        assert due(together, runs, deadline) == due(alone, others, deadline)
+    assert not alone.due(others, "u", 10**9)
     assert not runs
     assert together.encode(runs) == b""
 
@@ -195,3 +207,20 @@ def test_what_is_no_chain_is_run_one_by_one() -> None:
     for number in range(20):
         found = advance(machine, runs, Event(str(number), "a", "u", number))
     assert len(found) == 4_100 + 1
+
+
+def test_deadlines_of_runs_that_stay_packed_are_kept() -> None:
+    """A chain that ends touches no run of another rule, nor the time when its window passes."""
+    chain = rules_of([([{"event": "b", "where": None}, {"event": "c", "where": None}], 1_000,
+                       "skip_past_last_event", {})])  # fmt: skip
+    absence = {"rule": "absence", "version": 1, "within": "40ms",
+               "pattern": [{"step": "a", "event": "a"},
+                           {"step": "d", "event": "d", "then": "not_followed_by"}]}  # fmt: skip
+    machine = Machine.compile([*chain, absence])
+    runs = Runs()
+    for event in events_of([("a", 0, {}), ("b", 1, {}), ("c", 1, {})]):
+        runs = machine.decode(machine.encode(runs))
+        advance(machine, runs, event)
+    assert machine.next_deadline(runs) == 40
+    runs = machine.decode(machine.encode(runs))
+    assert [found[:2] for found in due(machine, runs, 40)] == [(40, "absence")]

@@ -63,12 +63,14 @@ class Kind:
     """What an event of one type does to the chains.
 
     Args:
+        number: Of the kind.
         members: The predicates that may hold for it, each with its bits.
     """
 
-    __slots__ = ("always", "asked", "begins", "ladders", "moves")
+    __slots__ = ("always", "asked", "begins", "ladders", "moves", "number")
 
-    def __init__(self, members: Sequence[tuple[Predicate, Bits]]) -> None:
+    def __init__(self, number: int, members: Sequence[tuple[Predicate, Bits]]) -> None:
+        self.number = number
         self.always = _NOTHING
         asked: list[tuple[Condition, Bits]] = []
         by_field: dict[str, list[tuple[Predicate, Bits]]] = {}

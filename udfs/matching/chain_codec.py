@@ -7,17 +7,21 @@ and the runs are worked out anew for each rule that both sets have.
 
 from __future__ import annotations
 
+import math
+from array import array
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from udfs.errors import StateIncompatible
-from udfs.matching.chains import ChainIndex, Chains
-from udfs.matching.tracks import Track
+from udfs.matching import tracks
+from udfs.matching.chain_state import Chains, Named
+from udfs.matching.tracks import Tracks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from udfs.matching.chains import ChainIndex
     from udfs.matching.runs import Entry
 
 _FULL_FROM: Final = 4
@@ -25,6 +29,9 @@ _FULL_FROM: Final = 4
 
 _EACH: Final = 9
 """Bytes of a chain in `Section.rules`."""
+
+_FEW: Final = 32
+"""Bytes of `Section.places` for every position, from which all are named anew."""
 
 
 class Section(msgspec.Struct, array_like=True, gc=False):
@@ -36,10 +43,15 @@ class Section(msgspec.Struct, array_like=True, gc=False):
         eager: Positions of chains whose runs are kept one by one.
         check_at: When to look for events that nobody needs any more, ms.
         newest: Rule time of the newest event, ms.
-        floors: Two integers for every floor: number of the chain, order.
+        count: How many events are kept.
+        room: See `Chains`.
+        cap: Likewise; None for no cap.
+        floors: For every floor number of the chain and order, int64.
+        named: See `Named`, as are the next two: positions, little-endian bits.
         rules: For every chain that may have a run: structure hash, number of positions.
-        places: Two integers for each of those: number, first position; None if they are all.
-        tracks: By type, None for those that no rule names: how many events, and their rows.
+        places: For each of those number and first position, uint32; none if they are all.
+        directory: See `udfs.matching.tracks.Tracks`.
+        rows: Likewise.
     """
 
     digest: bytes
@@ -47,10 +59,15 @@ class Section(msgspec.Struct, array_like=True, gc=False):
     eager: bytes
     check_at: int
     newest: int
-    floors: list[int]
-    rules: bytes
-    places: list[int] | None
-    tracks: list[tuple[str | None, int, bytes]]
+    count: int
+    room: int
+    cap: int | None
+    floors: memoryview
+    named: bytes
+    rules: memoryview
+    places: memoryview
+    directory: memoryview
+    rows: memoryview
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -65,18 +82,14 @@ def encode(index: ChainIndex, chains: Chains) -> bytes:
         chains: What is kept of a user.
     """
     waiting = chains.waiting
-    rules, places = index.names, None
-    if waiting.bit_count() * _FULL_FROM < len(index.chains):
-        rules, places = _named(index, waiting)
-    floors: list[int] = []
-    for floor in chains.floors.items():
-        floors += floor
+    named = chains.named
+    if named is None or waiting & ~named.bits:
+        named = chains.named = _naming(index, waiting, named)
+    cap = chains.cap
     return _ENCODER.encode(
-        Section(
-            index.digest, _bytes(waiting), _bytes(chains.eager), chains.check_at, chains.newest,
-            floors, rules, places,
-            [(kind, *track.pack()) for kind, track in chains.tracks.items()],
-        )
+        (index.digest, _bytes(waiting), _bytes(chains.eager), chains.check_at, chains.newest,
+         chains.count, chains.room, None if cap == math.inf else cap, chains.pack_floors(),
+         _bytes(named.bits), named.rules, named.places, *chains.tracks.pack())
     )  # fmt: skip
 
 
@@ -92,16 +105,14 @@ def decode(index: ChainIndex | None, section: Section) -> Chains | None:
     """
     if index is None or section.digest != index.digest:
         return None
-    chains = Chains()
+    chains = Chains(Tracks(index.widths, section.directory, section.rows), section.floors)
     chains.waiting = int.from_bytes(section.waiting, "little")
     chains.eager = int.from_bytes(section.eager, "little")
     chains.check_at, chains.newest = section.check_at, section.newest
-    floors = section.floors
-    chains.floors = dict(zip(floors[::2], floors[1::2], strict=True))
-    for kind, count, rows in section.tracks:
-        chains.tracks[kind] = Track(rows, count)
-        chains.count += count
-    index.fit(chains)
+    chains.count, chains.room = section.count, section.room
+    chains.cap = math.inf if section.cap is None else section.cap
+    named = int.from_bytes(section.named, "little")
+    chains.named = Named(named, section.rules, section.places)
     return chains
 
 
@@ -139,32 +150,24 @@ def stored(section: Section) -> Iterator[Stored]:
     """Give the chains of a section that may have runs."""
     waiting = int.from_bytes(section.waiting, "little")
     eager = int.from_bytes(section.eager, "little")
-    floors = dict(zip(section.floors[::2], section.floors[1::2], strict=True))
+    numbers = iter(array("q", bytes(section.floors)))
+    floors = dict(zip(numbers, numbers, strict=True))
+    places = array("I", bytes(section.places))
     base = 0
     for place in range(len(section.rules) // _EACH):
         at = place * _EACH
         count = section.rules[at + _EACH - 1]
         number = place
-        if section.places is not None:
-            number, base = section.places[2 * place : 2 * place + 2]
+        if places:
+            number, base = places[2 * place : 2 * place + 2]
         bits = ((1 << count) - 1) << base
         yield Stored(
-            section.rules[at : at + _EACH - 1],
+            bytes(section.rules[at : at + _EACH - 1]),
             floors.get(number, -1),
             (waiting & bits).bit_count(),
             bool(eager & bits),
         )
         base += count
-
-
-def events(section: Section) -> list[Entry]:
-    """Give the events of a section, oldest first."""
-    found: dict[int, Entry] = {}
-    for _, count, rows in section.tracks:
-        track = Track(rows, count)
-        track.open()
-        found.update(zip(track.orders, track.entries, strict=True))
-    return [found[order] for order in sorted(found)]
 
 
 def taken_over(
@@ -181,9 +184,8 @@ def taken_over(
         now: Rule time of the newest event, ms.
         others: Gets the chains that are none here, with the events.
     """
-    entries = events(section)
+    entries = tracks.read(section.directory, section.rows)
     known = {} if index is None else index.by_hash
-    chains = Chains()
     found = []
     for chain in stored(section):
         number = known.get(chain.structure_hash)
@@ -193,29 +195,39 @@ def taken_over(
             found.append((number, chain))
     if index is None:
         return None
+    chains = index.nothing()
     newest = entries[-1].order if entries else -1
     chains.floors = dict.fromkeys(range(len(index.chains)), newest)
     for number, chain in found:
         chains.floors[number] = chain.floor
+        chains.waiting |= index.chains[number].bits
     for entry in entries:
         index.remember(chains, entry)
-    for number, _ in found:
-        chains.waiting |= index.positions(chains, number, now)
-    index.fit(chains)
+    index.tidy(chains, now)
     return chains if chains.waiting else None
 
 
-def _named(index: ChainIndex, waiting: int) -> tuple[bytes, list[int]]:
-    """Name the chains that may have a run."""
-    rules = b""
-    places: list[int] = []
-    while waiting:
-        number = index.chain_at((waiting & -waiting).bit_length() - 1)
+def _naming(index: ChainIndex, waiting: int, before: Named | None) -> Named:
+    """Name the chains that may have a run.
+
+    Args:
+        index: The chains of the machine.
+        waiting: Positions at which a run may wait.
+        before: How they were named; those that are not named yet are added.
+    """
+    if waiting.bit_count() * _FULL_FROM > len(index.chains):
+        return Named(index.all_bits, index.names, b"")
+    bits, rules, places = 0, bytearray(), array("I")
+    if before is not None and before.places and len(before.places) < _FEW * waiting.bit_count():
+        bits = before.bits
+        rules += before.rules
+        places.frombytes(before.places)
+    for number in index.numbers_of(waiting & ~bits):
         chain = index.chains[number]
-        waiting &= ~chain.bits
+        bits |= chain.bits
         rules += index.names[number * _EACH : (number + 1) * _EACH]
-        places += (number, (chain.bits & -chain.bits).bit_length() - 1)
-    return rules, places
+        places.extend((number, (chain.bits & -chain.bits).bit_length() - 1))
+    return Named(bits, bytes(rules), places.tobytes())
 
 
 def _bytes(bits: int) -> bytes:

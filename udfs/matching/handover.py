@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from udfs.matching import chain_codec
-from udfs.matching.chains import ChainIndex, Chains
+from udfs.matching.chains import ChainIndex
 from udfs.matching.runs import NEVER, Place, Queues, Run, Runs
 
 if TYPE_CHECKING:
@@ -50,12 +50,13 @@ def unburden(runs: Runs, index: ChainIndex, now: int) -> None:
     """
     chains = runs.chains
     assert chains is not None
-    for number in index.crowded(chains):
+    counts = index.tidy(chains, chains.newest)
+    for number in index.crowded(chains, counts):
         chain = index.chains[number]
         keep_one_by_one(runs, chain.rule, list(index.runs(chains, number, now)))
         chains.eager |= chain.bits
         chains.waiting &= ~chain.bits
-    index.fit(chains)
+    index.fit(chains, counts)
 
 
 def tidy(runs: Runs, index: ChainIndex, now: int) -> None:
@@ -70,7 +71,7 @@ def tidy(runs: Runs, index: ChainIndex, now: int) -> None:
     assert chains is not None
     runs.dirty = runs.changed = True
     runs.deadline_exact = False
-    index.tidy(chains, now)
+    counts = index.tidy(chains, now)
     if chains.eager:
         used = {run.state.rule for bucket in runs.buckets.values() for run in bucket}
         used.update(runs.queues)
@@ -79,9 +80,9 @@ def tidy(runs: Runs, index: ChainIndex, now: int) -> None:
             if chain.rule.index not in used:
                 chains.eager &= ~chain.bits
                 chains.floors[number] = runs.next_order - 1
-        if not chains.tracks:
+        if not chains.count:
             chains.check_at = now + index.longest_ms
-    index.fit(chains)
+        index.fit(chains, counts)
     if not chains.waiting and not chains.eager:
         runs.chains = None
 
@@ -104,11 +105,10 @@ def mark_eager(runs: Runs, index: ChainIndex) -> None:
         if chain.rule.index in newest:
             chains = runs.chains
             if chains is None:
-                chains = runs.chains = Chains()
+                chains = runs.chains = index.nothing()
             chains.eager |= chain.bits
             last = newest[chain.rule.index] + index.longest_ms
             chains.check_at = max(chains.check_at, last)
-            index.fit(chains)
 
 
 def take_over(
@@ -139,7 +139,7 @@ def take_over(
             unknown += chain.waiting
         elif not chain.eager:
             alone = ChainIndex([rule], table)
-            kept = Chains()
+            kept = alone.nothing()
             kept.floors[0] = chain.floor
             for entry in entries:
                 alone.remember(kept, entry)

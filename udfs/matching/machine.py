@@ -8,7 +8,8 @@ from udfs.errors import ConfigInvalid
 from udfs.matching import codec, handover, lines, plain, queues, wakes
 from udfs.matching.ages import Ages
 from udfs.matching.assembly import automata_of, compiled_rule, finishing
-from udfs.matching.chains import ChainIndex, Taken, chains_of
+from udfs.matching.chain import Taken, chains_of
+from udfs.matching.chains import ChainIndex
 from udfs.matching.check import DEFAULT_MAX_RUNS, check_rules
 from udfs.matching.conditions import cel
 from udfs.matching.costs import Sampler

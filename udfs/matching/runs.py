@@ -11,7 +11,7 @@ from udfs.events.codec import from_msgpack, to_msgpack
 if TYPE_CHECKING:
     from udfs.events.event import Event
     from udfs.matching.automaton import State
-    from udfs.matching.chains import Chains
+    from udfs.matching.chain_state import Chains
 
 NEVER: Final = 2**63 - 1
 """Sorts after every event."""

@@ -1,71 +1,90 @@
-"""What a user did that rules may still refer to: one list of events per type, oldest first."""
+"""What a user did that rules may still refer to: columns of events by kind, oldest first.
+
+Most of what is read from state is written back as it was. So a kind stays bytes until somebody
+looks for an event of it, an event until a match tells it, and only what was added is packed.
+The stored form of a kind, with `n` events, little-endian::
+
+    order      n * int64
+    rule time  n * int64, ms
+    end        n * uint32, of the event's bytes, counted from the first
+    holds      n * width bytes: the predicates that held, as bits numbered for the kind
+    events     as `Entry.pack` writes them, one after the other
+"""
 
 from __future__ import annotations
 
+import sys
+from array import array
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Final
-
-import msgspec
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from udfs.errors import StateIncompatible
 from udfs.matching.runs import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-_SHORTEST: Final = 16
-"""Events of a type below which it is not worth looking for old ones."""
+_ROW: Final = 20
+"""Bytes of an event in the columns but ``holds``."""
 
-_ENCODER: Final = msgspec.msgpack.Encoder()
+_HAS: Final = tuple(bytes(value >> bit & 1 for value in range(256)) for bit in range(8))
+"""By bit: what makes a byte 1 if it has the bit, else 0."""
 
+_EACH: Final = 3
+"""Numbers of a kind in a directory: which, how many events, how many bytes."""
 
-class _Row(msgspec.Struct, array_like=True, gc=False):
-    """An event as state keeps it."""
+_Stored: TypeAlias = dict[int, tuple[int, memoryview]]
+"""By number of the kind: how many events, and their stored form."""
 
-    order: int
-    time: int
-    event: bytes
-    holds: bytes
-
-
-_ROWS: Final = msgspec.msgpack.Decoder(list[_Row])
+if sys.byteorder != "little":
+    raise ImportError("the columns of stored events are little-endian, this machine is not")
 
 
 class Track:
-    """The events of one type, with the predicates that held for each.
-
-    It comes from state as bytes, and stays so until somebody looks for an event.
+    """The events of one kind, with the predicates that held for each.
 
     Args:
-        packed: Rows as `pack` gives them.
-        count: How many.
+        width: Bytes of ``holds`` for an event.
+        stored: The stored form.
+        count: How many events it has.
 
     Attributes:
         orders: Order of each event; see `Entry`.
         times: Rule time of each, ms.
-        holds: The predicates that held, as bits numbered for the type.
-        entries: The events.
+
+    Raises:
+        StateIncompatible: The bytes are not what `pack` writes.
     """
 
-    __slots__ = ("_closed", "_count", "_done", "_limit", "_packed", "entries", "holds", "orders",
-                 "times")  # fmt: skip
+    __slots__ = ("_bodies", "_ends", "_entries", "_holds", "_saved", "_stored", "_width",
+                 "orders", "times")  # fmt: skip
 
-    def __init__(self, packed: bytes = b"", count: int = 0) -> None:
-        self.orders: list[int] = []
-        self.times: list[int] = []
-        self.holds: list[int] = []
-        self.entries: list[Entry] = []
-        self._packed = packed
-        self._closed = count
-        """Rows of `_packed` that are not in the lists."""
-        self._count = count
-        """Rows of `_packed`."""
-        self._done = 0
-        """Events of the lists that `_packed` has as well."""
-        self._limit = _SHORTEST
+    def __init__(self, width: int, stored: bytes | memoryview = b"", count: int = 0) -> None:
+        self._width = width
+        self._stored = stored
+        self._saved = count
+        """Events that `_stored` has."""
+        self._entries: list[Entry | None] = [None] * count
+        self.orders = array("q")
+        self.times = array("q")
+        self._ends = array("I")
+        head = (_ROW + width) * count
+        self._holds = bytearray(stored[_ROW * count : head])
+        self._bodies = stored[head:]
+        if count:
+            try:
+                self.orders.frombytes(stored[: 8 * count])
+                self.times.frombytes(stored[8 * count : 16 * count])
+                self._ends.frombytes(stored[16 * count : _ROW * count])
+                broken = self._ends[count - 1] != len(self._bodies)
+            except (ValueError, IndexError):
+                broken = True
+            if broken:
+                raise _broken(len(stored), f"are not {count} events")
 
     def __len__(self) -> int:
-        return self._closed + len(self.orders)
+        return len(self._entries)
 
     def add(self, entry: Entry, holds: int) -> None:
         """Append an event. HOT.
@@ -76,36 +95,54 @@ class Track:
         """
         self.orders.append(entry.order)
         self.times.append(entry.time)
-        self.holds.append(holds)
-        self.entries.append(entry)
+        self._holds += holds.to_bytes(self._width, "little")
+        self._entries.append(entry)
 
-    @property
-    def full(self) -> bool:
-        """Whether it is time to look for events that nobody needs. HOT."""
-        return len(self.orders) + self._closed > self._limit
+    def first(self, bit: int, after: int, alive_from: int = -1) -> int:
+        """Give the place of the first event for which a predicate held, -1 for none. HOT.
 
-    def open(self) -> None:
-        """Read the rows, if that was not done. HOT.
-
-        Raises:
-            StateIncompatible: They are not what `pack` writes.
+        Args:
+            bit: Number of the predicate.
+            after: Order; only what comes later.
+            alive_from: Rule time, ms; only what happened later.
         """
-        if not self._closed:
+        at = bisect_right(self.orders, after)
+        if alive_from >= 0:
+            at = max(at, bisect_right(self.times, alive_from))
+        width = self._width
+        column = self._holds[at * width + (bit >> 3) :: width]
+        place = column.translate(_HAS[bit & 7]).find(1)
+        return place if place < 0 else at + place
+
+    def entry(self, place: int) -> Entry:
+        """Give an event. HOT."""
+        entry = self._entries[place]
+        if entry is None:
+            begin = self._ends[place - 1] if place else 0
+            packed = bytes(self._bodies[begin : self._ends[place]])
+            entry = self._entries[place] = Entry(self.orders[place], self.times[place], packed)
+        return entry
+
+    def keep(self, needed: Callable[[int], bool]) -> None:
+        """Forget all other events.
+
+        Args:
+            needed: Says of an event's order whether it is.
+        """
+        places = [place for place, order in enumerate(self.orders) if needed(order)]
+        if len(places) == len(self._entries):
             return
-        try:
-            rows = _ROWS.decode(b"\xdd" + self._count.to_bytes(4, "big") + self._packed)
-        except msgspec.DecodeError as error:
-            raise StateIncompatible(
-                f"{len(self._packed)} bytes of events are broken ({error}): "
-                "restore an older savepoint"
-            ) from error
-        del rows[self._closed :]
-        self.orders[:0] = [row.order for row in rows]
-        self.times[:0] = [row.time for row in rows]
-        self.holds[:0] = [int.from_bytes(row.holds, "little") for row in rows]
-        self.entries[:0] = [Entry(row.order, row.time, row.event) for row in rows]
-        self._done += self._closed
-        self._closed = 0
+        entries: list[Entry | None] = [self.entry(place) for place in places]
+        orders, times, holds, width = self.orders, self.times, self._holds, self._width
+        self._entries = entries
+        self.orders = array("q", [orders[place] for place in places])
+        self.times = array("q", [times[place] for place in places])
+        self._holds = bytearray().join(
+            [holds[place * width : (place + 1) * width] for place in places]
+        )
+        self._ends = array("I")
+        self._stored = self._bodies = b""
+        self._saved = 0
 
     def prune(self, until: int) -> None:
         """Forget the events up to a time.
@@ -113,45 +150,121 @@ class Track:
         Args:
             until: Rule time, ms.
         """
-        self.open()
         gone = bisect_right(self.times, until)
         if gone:
-            del self.orders[:gone], self.times[:gone], self.holds[:gone], self.entries[:gone]
-            self._packed, self._count, self._done = b"", 0, 0
-        self._limit = max(_SHORTEST, 2 * len(self.orders))
+            last = self.orders[gone - 1]
+            self.keep(lambda order: order > last)
 
-    def first(self, mask: int, after: int, alive_from: int = -1) -> int | None:
-        """Give the place of the first event for which a predicate held. HOT.
+    def entries(self) -> list[Entry]:
+        """Give all events."""
+        return [self.entry(place) for place in range(len(self._entries))]
 
-        Args:
-            mask: The predicate.
-            after: Order; only what comes later.
-            alive_from: Rule time, ms; only what happened later.
-        """
-        if self._closed:
-            self.open()
-        orders, holds = self.orders, self.holds
-        at = bisect_right(orders, after)
-        if alive_from >= 0:
-            at = max(at, bisect_right(self.times, alive_from))
-        for place in range(at, len(orders)):
-            if holds[place] & mask:
-                return place
-        return None
-
-    def pack(self) -> tuple[int, bytes]:
-        """Give the number of rows, and the rows one after the other. HOT."""
-        entries = self.entries
-        new = entries[self._done :]
+    def pack(self) -> bytes | memoryview:
+        """Give the stored form. HOT."""
+        new = self._entries[self._saved :]
         if new:
-            self._packed += b"".join(_packed(new, self.holds[self._done :]))
-            self._count += len(new)
-            self._done = len(entries)
-        return self._count, self._packed
+            bodies = [entry.packed or entry.pack()[2] for entry in new if entry is not None]
+            ends = self._ends
+            ends.extend(accumulate(map(len, bodies), initial=ends.pop() if ends else 0))
+            if not self._saved:
+                del ends[0]
+            self._bodies = b"".join((self._bodies, *bodies))
+            self._stored = b"".join((self.orders, self.times, ends, self._holds, self._bodies))
+            self._saved = len(self._entries)
+        return self._stored
 
 
-def _packed(entries: Iterable[Entry], holds: Iterable[int]) -> Iterable[bytes]:
-    encode = _ENCODER.encode
-    for entry, bits in zip(entries, holds, strict=True):
-        order, time, event = entry.pack()
-        yield encode((order, time, event, bits.to_bytes((bits.bit_length() + 7) // 8, "little")))
+class Tracks(dict[int, Track]):
+    """The tracks of a user by number of the kind; asking for one makes it.
+
+    Args:
+        widths: Bytes of ``holds`` of each kind.
+        directory: Of the stored tracks, three uint32 each: number of the kind, how many events,
+            how many bytes.
+        rows: Their stored forms, one after the other.
+    """
+
+    __slots__ = ("_directory", "_rows", "_stored", "_widths")
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        directory: bytes | memoryview = b"",
+        rows: bytes | memoryview = b"",
+    ) -> None:
+        super().__init__()
+        self._widths = widths
+        self._directory = directory
+        self._rows = rows
+        self._stored: _Stored | None = None
+        """Those that nobody has asked for; None as long as nobody has asked for any."""
+
+    def __missing__(self, kind: int) -> Track:
+        stored = self._stored
+        if stored is None:
+            stored = self._stored = _read(self._directory, self._rows)
+        count, rows = stored.pop(kind, (0, b""))
+        track = self[kind] = Track(self._widths[kind], rows, count)
+        return track
+
+    def all(self) -> Iterable[Track]:
+        """Give all that were ever asked for or stored."""
+        if self._stored is None:
+            self._stored = _read(self._directory, self._rows)
+        for kind in list(self._stored):
+            self[kind]  # reads it
+        return self.values()
+
+    def pack(self) -> tuple[bytes | memoryview, bytes | memoryview]:
+        """Give directory and rows. HOT."""
+        if self._stored is None:
+            if not self:
+                return self._directory, self._rows
+            self._stored = {}
+        flat: list[int] = []
+        pieces: list[bytes | memoryview] = []
+        for kind, (count, rows) in self._stored.items():
+            flat += (kind, count, len(rows))
+            pieces.append(rows)
+        for kind, track in self.items():
+            if track:
+                packed = track.pack()
+                flat += (kind, len(track), len(packed))
+                pieces.append(packed)
+        return array("I", flat).tobytes(), b"".join(pieces)
+
+
+def read(directory: bytes | memoryview, rows: bytes | memoryview) -> list[Entry]:
+    """Give the events of stored tracks, oldest first, whatever held for them.
+
+    Raises:
+        StateIncompatible: The bytes are not what `Tracks.pack` gives.
+    """
+    found: dict[int, Entry] = {}
+    for count, stored in _read(directory, rows).values():
+        ends = array("I", bytes(stored[16 * count : _ROW * count]))
+        width, rest = divmod(len(stored) - _ROW * count - (ends[-1] if ends else 0), max(count, 1))
+        if rest or width < 0:
+            raise _broken(len(stored), f"are not {count} events")
+        track = Track(width, stored, count)
+        found.update(zip(track.orders, map(track.entry, range(count)), strict=True))
+    return [found[order] for order in sorted(found)]
+
+
+def _read(directory: bytes | memoryview, rows: bytes | memoryview) -> _Stored:
+    """Give number of events and stored form of each kind."""
+    view = memoryview(rows)
+    found = {}
+    at = 0
+    if len(directory) % (4 * _EACH) == 0:
+        numbers = iter(array("I", bytes(directory)))
+        for kind, count, size in zip(numbers, numbers, numbers, strict=True):
+            found[kind] = (count, view[at : at + size])
+            at += size
+    if at != len(view):
+        raise _broken(len(view), "are not what the directory says")
+    return found
+
+
+def _broken(count: int, why: str) -> StateIncompatible:
+    return StateIncompatible(f"{count} bytes {why}: restore an older savepoint")

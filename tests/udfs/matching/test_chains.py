@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from udfs.events.event import Event
-from udfs.matching import Machine, Match, Runs
+from udfs.matching import Machine, Match, Runs, chain_state
 
 TYPES = ["a", "b", "c"]
 WHERE = st.none() | st.sampled_from(
@@ -93,7 +94,11 @@ def due(machine: Machine, runs: Runs, now: int) -> list[tuple[object, ...]]:
 @given(RULES, EVENTS, st.data())
 def test_together_as_one_by_one(drawn: list[Any], log: list[Any], data: st.DataObject) -> None:
     """In every order of the matches too; stored at any time, with the clock moving on between."""
-    rules = rules_of(drawn)
+    with patch.object(chain_state, "ROOM", data.draw(st.sampled_from([1, 4, 64]))):
+        _compare(rules_of(drawn), log, data)
+
+
+def _compare(rules: list[dict[str, Any]], log: list[Any], data: st.DataObject) -> None:
     together = Machine.compile(rules, default_max_runs=None)
     alone = Machine.compile(rules, default_max_runs=None, chains=False)
     runs, others = Runs(), Runs()
@@ -125,9 +130,9 @@ def test_a_changed_set_goes_on(
     before, after = data.draw(some), data.draw(some)
     modes = data.draw(st.tuples(st.booleans(), st.booleans()))
     found = []
-    for chains in (modes, (False, False)):
-        old = Machine.compile(before, default_max_runs=None, chains=chains[0])
-        new = Machine.compile(after, default_max_runs=None, chains=chains[1])
+    for mode in (modes, (False, False)):
+        old = Machine.compile(before, default_max_runs=None, chains=mode[0])
+        new = Machine.compile(after, default_max_runs=None, chains=mode[1])
         events = events_of(log + rest)
         runs = Runs()
         got = [advance(old, runs, event) for event in events[: len(log)]]
@@ -168,6 +173,27 @@ def test_state_is_bounded_and_goes() -> None:
     machine.due(runs, "u", 10 * 20_000 + 2_000)
     assert not runs
     assert machine.next_deadline(runs) is None
+
+
+def test_what_no_run_has_taken_is_forgotten() -> None:
+    """However much happens within the window: a match ends the runs, and their events go."""
+    rules = rules_of(
+        [([{"event": "a", "where": f"props.n > {number}"},
+           {"event": "b", "where": f"props.n > {number}"}], 10**6, "skip_past_last_event", {})
+         for number in range(10)]
+    )  # fmt: skip
+    machine = Machine.compile(rules)
+    runs = Runs()
+    largest = found = 0
+    for number in range(5_000):
+        event = Event(str(number), "ab"[number % 3 == 0], "u", number, props={"n": number % 12})
+        found += len(machine.advance(runs, "u", event, number))
+        if number % 50 == 0:
+            runs = machine.decode(machine.encode(runs))
+        largest = max(largest, 0 if runs.chains is None else runs.chains.count)
+    assert found > 5_000
+    assert largest <= 65
+    assert not machine.overflowed
 
 
 def test_few_conditions_are_asked() -> None:

@@ -1,0 +1,74 @@
+"""Columns of events: what is stored comes back, whatever was looked at between."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from udfs.errors import StateIncompatible
+from udfs.events.event import Event
+from udfs.matching.runs import Entry
+from udfs.matching.tracks import Tracks, read
+
+WIDTHS = (1, 3)
+ADDED = st.lists(
+    st.tuples(st.integers(0, 1), st.integers(0, 2**8 - 1), st.integers(0, 3), st.booleans()),
+    max_size=30,
+)
+
+
+@given(ADDED, st.data())
+def test_as_a_list(added: list[tuple[int, int, int, bool]], data: st.DataObject) -> None:
+    """Look-ups, and forgetting what is old or not needed, in stored and in fresh columns."""
+    tracks = Tracks(WIDTHS)
+    plain: list[tuple[int, int, int, int]] = []
+    time = 0
+    for order, (kind, high, gap, stored) in enumerate(added):
+        time += gap
+        holds = high << 8 * (WIDTHS[kind] - 1)
+        event = Event(str(order), "x", "u", time, props={"n": order})
+        tracks[kind].add(Entry(order, time, None, event), holds)
+        plain.append((kind, order, time, holds))
+        if stored:
+            tracks = Tracks(WIDTHS, *tracks.pack())
+        match data.draw(st.sampled_from(["", "", "prune", "keep"])):
+            case "prune":
+                for track in tracks.all():
+                    track.prune(time - 5)
+                plain = [row for row in plain if row[2] > time - 5]
+            case "keep":
+                for track in tracks.all():
+                    track.keep(lambda order: order % 3 > 0)
+                plain = [row for row in plain if row[1] % 3 > 0]
+        where, bit = data.draw(st.sampled_from([(0, 0), (0, 7), (1, 16), (1, 21)]))
+        after, since = data.draw(st.integers(-1, 30)), data.draw(st.integers(-1, 60))
+        fitting = [
+            row[1] for row in plain
+            if row[0] == where and row[1] > after and row[2] > since and row[3] >> bit & 1
+        ]  # fmt: skip
+        place = tracks[where].first(bit, after, since)
+        found = [] if place < 0 else [tracks[where].entry(place)]
+        assert [entry.order for entry in found] == fitting[:1]
+        assert all(entry.value().props == {"n": entry.order} for entry in found)
+    entries = read(*tracks.pack())
+    assert [entry.order for entry in entries] == [row[1] for row in plain]
+    assert all(entry.value().event_time == entry.time for entry in entries)
+
+
+def test_broken_bytes_are_refused() -> None:
+    """Cut or of another size: an error that says what to do, not an answer."""
+    tracks = Tracks(WIDTHS)
+    for order in range(3):
+        tracks[1].add(Entry(order, 10 + order, None, Event("e", "x", "u", 10)), 5)
+    directory, rows = map(bytes, tracks.pack())
+    for broken in ((directory, rows[:-1]), (directory, rows + b"x"), (directory[:-4], rows)):
+        with pytest.raises(StateIncompatible, match="older savepoint"):
+            read(*broken)
+        with pytest.raises(StateIncompatible, match="older savepoint"):
+            Tracks(WIDTHS, *broken).all()
+    wrong = bytearray(rows)
+    wrong[16 * 3] ^= 0xFF
+    wrong[16 * 3 + 8] ^= 0xFF
+    with pytest.raises(StateIncompatible, match="older savepoint"):
+        Tracks(WIDTHS, directory, bytes(wrong)).all()

@@ -67,10 +67,11 @@ class Kind:
         members: The predicates that may hold for it, each with its bits.
     """
 
-    __slots__ = ("always", "asked", "begins", "ladders", "moves", "number")
+    __slots__ = ("_members", "always", "asked", "begins", "ladders", "moves", "number")
 
     def __init__(self, number: int, members: Sequence[tuple[Predicate, Bits]]) -> None:
         self.number = number
+        self._members = tuple(bits for _, bits in members)
         self.always = _NOTHING
         asked: list[tuple[Condition, Bits]] = []
         by_field: dict[str, list[tuple[Predicate, Bits]]] = {}
@@ -118,6 +119,21 @@ class Kind:
                 begins |= bits[1]
                 moves |= bits[2]
         return holds, begins, moves
+
+    def effects(self, holds: int) -> tuple[int, int]:
+        """Give the positions that predicates begin and move on.
+
+        Args:
+            holds: The predicates.
+        """
+        begins = moves = 0
+        while holds:
+            low = holds & -holds
+            holds ^= low
+            bits = self._members[low.bit_length() - 1]
+            begins |= bits[1]
+            moves |= bits[2]
+        return begins, moves
 
 
 def _joined(one: Bits, other: Bits) -> Bits:

@@ -100,6 +100,7 @@ class ChainIndex:
                 Chain(rule, steps, states, within_ms, past_last, bits, steps[:-1], names, repeats)
             )
         self.chains = tuple(chains)
+        self._kinds = tuple(found.values())
         self.others = found.pop(None, None)
         self.kinds: Mapping[str | None, Kind] = found
         self.widths = tuple(widths)
@@ -111,11 +112,8 @@ class ChainIndex:
         )
         caps = [chain.rule.spec.max_runs for chain in chains]
         self.digest = hashlib.sha256(self.names + repr(caps).encode()).digest()[:8]
-        self._caps = [
-            (number, chain.rule.spec.max_runs)
-            for number, chain in enumerate(chains)
-            if chain.rule.spec.max_runs is not None
-        ]
+        self._caps = _bits_by([chain.rule.spec.max_runs for chain in chains], chains)
+        self._windows = _bits_by([chain.within_ms for chain in chains], chains)
 
     def step(  # noqa: C901 - one pass, because it is hot
         self, runs: Runs, event: Event, now: int, found: list[Taken]
@@ -182,53 +180,59 @@ class ChainIndex:
     def nothing(self) -> Chains:
         """Give what is kept of a user of whom nothing is kept."""
         chains = Chains(Tracks(self.widths))
-        self.fit(chains, {})
+        self.fit(chains)
         return chains
 
-    def tidy(self, chains: Chains, now: int) -> dict[int, int]:
+    def tidy(self, chains: Chains, now: int) -> None:
         """Forget what no run has taken, and work out where runs wait.
+
+        All runs are begun and moved on once more, as bits.
 
         Args:
             chains: The user's; changed in place.
             now: Rule time, ms.
-
-        Returns:
-            How many runs each chain has that has any, by number.
         """
-        counts: dict[int, int] = {}
+        waiting, eager = 0, chains.eager
         needed: set[int] = set()
-        waiting = 0
-        for number in self.numbers_of(chains.waiting):
-            low = self.chains[number].bits & -self.chains[number].bits
-            count = 0
-            for taken in self._alive(chains, number, now):
-                needed.update([track.orders[place] for track, place in taken])
-                waiting |= low << (len(taken) - 1)
-                count += 1
-            if count:
-                counts[number] = count
+        closed = self.all_bits
+        windows = [(now - within_ms, bits) for within_ms, bits in self._windows]
+        ended = 0
+        floors = sorted([(-floor, number) for number, floor in chains.floors.items()])
+        for _, number in floors:
+            ended |= self.chains[number].bits
+        for order, time, holds, kind in chains.tracks.rows():
+            while floors and -floors[-1][0] < order:
+                ended &= ~self.chains[floors.pop()[1]].bits
+            while windows and windows[-1][0] < time:
+                closed &= ~windows.pop()[1]
+            begins, moves = self._kinds[kind].effects(holds)
+            moves &= waiting & ~self._final
+            begins &= ~(closed | ended | eager)
+            if begins or moves:
+                needed.add(order)
+                waiting = (waiting ^ moves) | (moves << 1) | begins
         chains.waiting = waiting
-        chains.count = 0
+        before = chains.count
+        chains.count = len(needed)
         for track in chains.tracks.all():
             track.keep(needed.__contains__)
-            chains.count += len(track)
-        chains.room = max(chain_state.ROOM, chains.count * 3 // 2)
+        # Where little was forgotten, it will take long until it is worth another look.
+        rich = chains.count * 3 > before * 2
+        room = chains.count * 2 if rich else chains.count * 3 // 2
+        chains.room = max(chain_state.ROOM, room)
         chains.check_at = chains.newest + self.longest_ms
-        oldest = min(needed, default=0)
+        oldest = min(needed, default=2**63)
         chains.floors = {
-            number: floor for number, floor in chains.floors.items() if needed and floor >= oldest
+            number: floor for number, floor in chains.floors.items() if floor >= oldest
         }
-        self.fit(chains, counts)
-        return counts
+        self.fit(chains)
 
     def _make_room(self, chains: Chains, now: int) -> None:
         """Forget what is too old; if that is little, all that no run has taken."""
-        before = chains.count
         chains.count = 0
         for track in chains.tracks.all():
             track.prune(now - self.longest_ms)
             chains.count += len(track)
-        chains.cap -= before - chains.count
         if chains.count * 4 > chains.room * 3:
             self.tidy(chains, now)
 
@@ -279,33 +283,35 @@ class ChainIndex:
             bits &= ~self.chains[number].bits
             yield number
 
-    def crowded(self, chains: Chains, counts: Mapping[int, int]) -> list[int]:
+    def crowded(self, chains: Chains) -> list[int]:
         """Give the chains that may soon have more runs than they may.
 
         Args:
-            chains: The user's.
-            counts: How many runs each chain has.
+            chains: The user's; what no run has taken is forgotten, and `Chains.cap` set for
+                when the chains given are run one by one.
         """
-        return [
-            number
-            for number, cap in self._caps
-            if cap - counts.get(number, 0) < max(_NEAR, cap // 4)
-            and not chains.eager & self.chains[number].bits
-        ]
+        self.tidy(chains, chains.newest)
+        found = []
+        room: float = math.inf
+        for number, chain in enumerate(self.chains):
+            cap = chain.rule.spec.max_runs
+            if cap is not None and not chains.eager & chain.bits:
+                left = cap - sum(1 for _ in self._alive(chains, number, chains.newest))
+                if left < max(_NEAR, cap // 4):
+                    found.append(number)
+                else:
+                    room = min(room, left)
+        chains.cap = chains.count + room
+        return found
 
-    def fit(self, chains: Chains, counts: Mapping[int, int]) -> None:
+    def fit(self, chains: Chains) -> None:
         """Set from how many events on somebody should ask `crowded`.
 
         Args:
             chains: The user's; changed in place.
-            counts: How many runs each chain has.
         """
-        rooms = [
-            cap - counts.get(number, 0)
-            for number, cap in self._caps
-            if not chains.eager & self.chains[number].bits
-        ]
-        chains.cap = chains.count + min(rooms, default=math.inf)
+        together = ~chains.eager
+        chains.cap = next((cap for cap, bits in self._caps if bits & together), math.inf)
 
     def remember(self, chains: Chains, entry: Entry) -> None:
         """Keep an event whatever may wait for it.
@@ -399,6 +405,15 @@ def _next(tracks: Tracks, step: Step, after: int, alive_from: int) -> tuple[Trac
         if place >= 0 and (best is None or track.orders[place] < best[0].orders[best[1]]):
             best = track, place
     return best
+
+
+def _bits_by(keys: Sequence[int | None], chains: Sequence[Chain]) -> list[tuple[int, int]]:
+    """Give the positions of the chains that share a number, by the number, lowest first."""
+    found: dict[int, int] = {}
+    for key, chain in zip(keys, chains, strict=True):
+        if key is not None:
+            found[key] = found.get(key, 0) | chain.bits
+    return sorted(found.items())
 
 
 def _step(number: int, places: dict[int, int]) -> Step:

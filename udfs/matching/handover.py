@@ -50,13 +50,11 @@ def unburden(runs: Runs, index: ChainIndex, now: int) -> None:
     """
     chains = runs.chains
     assert chains is not None
-    counts = index.tidy(chains, chains.newest)
-    for number in index.crowded(chains, counts):
+    for number in index.crowded(chains):
         chain = index.chains[number]
         keep_one_by_one(runs, chain.rule, list(index.runs(chains, number, now)))
         chains.eager |= chain.bits
         chains.waiting &= ~chain.bits
-    index.fit(chains, counts)
 
 
 def tidy(runs: Runs, index: ChainIndex, now: int) -> None:
@@ -71,7 +69,7 @@ def tidy(runs: Runs, index: ChainIndex, now: int) -> None:
     assert chains is not None
     runs.dirty = runs.changed = True
     runs.deadline_exact = False
-    counts = index.tidy(chains, now)
+    index.tidy(chains, now)
     if chains.eager:
         used = {run.state.rule for bucket in runs.buckets.values() for run in bucket}
         used.update(runs.queues)
@@ -82,7 +80,7 @@ def tidy(runs: Runs, index: ChainIndex, now: int) -> None:
                 chains.floors[number] = runs.next_order - 1
         if not chains.count:
             chains.check_at = now + index.longest_ms
-        index.fit(chains, counts)
+        index.fit(chains)
     if not chains.waiting and not chains.eager:
         runs.chains = None
 

@@ -23,7 +23,7 @@ from udfs.errors import StateIncompatible
 from udfs.matching.runs import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 _ROW: Final = 20
 """Bytes of an event in the columns but ``holds``."""
@@ -155,9 +155,13 @@ class Track:
             last = self.orders[gone - 1]
             self.keep(lambda order: order > last)
 
-    def entries(self) -> list[Entry]:
-        """Give all events."""
-        return [self.entry(place) for place in range(len(self._entries))]
+    def rows(self) -> Iterator[tuple[int, int, int]]:
+        """Give order, rule time in ms, and the predicates that held, of each event."""
+        width, holds = self._width, self._holds
+        found = (
+            int.from_bytes(holds[at : at + width], "little") for at in range(0, len(holds), width)
+        )
+        return zip(self.orders, self.times, found, strict=True)
 
     def pack(self) -> bytes | memoryview:
         """Give the stored form. HOT."""
@@ -214,6 +218,11 @@ class Tracks(dict[int, Track]):
         for kind in list(self._stored):
             self[kind]  # reads it
         return self.values()
+
+    def rows(self) -> list[tuple[int, int, int, int]]:
+        """Give order, rule time in ms, predicates that held, and kind of each event, in order."""
+        self.all()
+        return sorted([(*row, kind) for kind, track in self.items() for row in track.rows()])
 
     def pack(self) -> tuple[bytes | memoryview, bytes | memoryview]:
         """Give directory and rows. HOT."""

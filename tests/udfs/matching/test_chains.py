@@ -186,7 +186,7 @@ def test_what_no_run_has_taken_is_forgotten() -> None:
     runs = Runs()
     largest = found = 0
     for number in range(5_000):
-        event = Event(str(number), "ab"[number % 3 == 0], "u", number, props={"n": number % 12})
+        event = Event(str(number), "ab"[number % 3 == 0], "u", number, props={"n": number % 11})
         found += len(machine.advance(runs, "u", event, number))
         if number % 50 == 0:
             runs = machine.decode(machine.encode(runs))

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from udfs.errors import StateIncompatible
 from udfs.matching import tracks
-from udfs.matching.chain_state import Chains, Named
+from udfs.matching.chain_state import Chains, Named, Section
 from udfs.matching.tracks import Tracks
 
 if TYPE_CHECKING:
@@ -34,48 +33,10 @@ _FEW: Final = 32
 """Bytes of `Section.places` for every position, from which all are named anew."""
 
 
-class Section(msgspec.Struct, array_like=True, gc=False):
-    """The stored form.
-
-    Args:
-        digest: Of the chains that wrote it.
-        waiting: Positions at which a run may wait, little-endian bits.
-        eager: Positions of chains whose runs are kept one by one.
-        check_at: When to look for events that nobody needs any more, ms.
-        newest: Rule time of the newest event, ms.
-        count: How many events are kept.
-        room: See `Chains`.
-        cap: Likewise; None for no cap.
-        floors: For every floor number of the chain and order, int64.
-        named: See `Named`, as are the next two: positions, little-endian bits.
-        rules: For every chain that may have a run: structure hash, number of positions.
-        places: For each of those number and first position, uint32; none if they are all.
-        directory: See `udfs.matching.tracks.Tracks`.
-        rows: Likewise.
-    """
-
-    digest: bytes
-    waiting: bytes
-    eager: bytes
-    check_at: int
-    newest: int
-    count: int
-    room: int
-    cap: int | None
-    floors: memoryview
-    named: bytes
-    rules: memoryview
-    places: memoryview
-    directory: memoryview
-    rows: memoryview
-
-
-_ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder(Section)
-
-
-def encode(index: ChainIndex, chains: Chains) -> bytes:
-    """Write a section. HOT.
+def encode(
+    index: ChainIndex, chains: Chains
+) -> tuple[tuple[object, ...], tuple[bytes | memoryview, ...]]:
+    """Give the fields of a section, and what comes behind. HOT.
 
     Args:
         index: The chains of the machine.
@@ -86,26 +47,30 @@ def encode(index: ChainIndex, chains: Chains) -> bytes:
     if named is None or waiting & ~named.bits:
         named = chains.named = _naming(index, waiting, named)
     cap = chains.cap
-    return _ENCODER.encode(
-        (index.digest, _bytes(waiting), _bytes(chains.eager), chains.check_at, chains.newest,
-         chains.count, chains.room, None if cap == math.inf else cap, chains.pack_floors(),
-         _bytes(named.bits), named.rules, named.places, *chains.tracks.pack())
+    stored = chains.tracks.pack()
+    section = (
+        index.digest, _bytes(waiting), _bytes(chains.eager), chains.check_at, chains.newest,
+        chains.count, chains.room, None if cap == math.inf else int(cap), chains.pack_floors(),
+        _bytes(named.bits), named.rules, named.places, stored.directory, len(stored.rows),
+        stored.logged,
     )  # fmt: skip
+    return section, (stored.rows, stored.log)
 
 
-def decode(index: ChainIndex | None, section: Section) -> Chains | None:
+def decode(index: ChainIndex | None, section: Section, tail: memoryview) -> Chains | None:
     """Read a section. HOT.
 
     Args:
         index: The chains of the machine, None if it has none.
         section: As stored.
+        tail: What came behind.
 
     Returns:
         What is kept of the user; None if another rule set wrote it.
     """
     if index is None or section.digest != index.digest:
         return None
-    chains = Chains(Tracks(index.widths, section.directory, section.rows), section.floors)
+    chains = Chains(Tracks(index.widths, _events(section, tail)), section.floors)
     chains.waiting = int.from_bytes(section.waiting, "little")
     chains.eager = int.from_bytes(section.eager, "little")
     chains.check_at, chains.newest = section.check_at, section.newest
@@ -116,18 +81,9 @@ def decode(index: ChainIndex | None, section: Section) -> Chains | None:
     return chains
 
 
-def parse(blob: bytes | memoryview) -> Section:
-    """Read the fields.
-
-    Raises:
-        StateIncompatible: They are not what `encode` writes.
-    """
-    try:
-        return _DECODER.decode(blob)
-    except msgspec.DecodeError as error:
-        raise StateIncompatible(
-            f"{len(blob)} bytes of runs are broken ({error!r}): restore an older savepoint"
-        ) from error
+def _events(section: Section, tail: memoryview) -> tracks.Stored:
+    end = section.rows_bytes
+    return tracks.Stored(section.directory, tail[:end], section.logged, tail[end:])
 
 
 class Stored(msgspec.Struct):
@@ -173,6 +129,7 @@ def stored(section: Section) -> Iterator[Stored]:
 def taken_over(
     index: ChainIndex | None,
     section: Section,
+    tail: memoryview,
     now: int,
     others: Callable[[Stored, list[Entry]], None],
 ) -> Chains | None:
@@ -181,10 +138,11 @@ def taken_over(
     Args:
         index: The chains of this machine, None if it has none.
         section: As stored.
+        tail: What came behind.
         now: Rule time of the newest event, ms.
         others: Gets the chains that are none here, with the events.
     """
-    entries = tracks.read(section.directory, section.rows)
+    entries = tracks.read(_events(section, tail))
     known = {} if index is None else index.by_hash
     found = []
     for chain in stored(section):

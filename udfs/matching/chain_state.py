@@ -30,6 +30,44 @@ class Named(msgspec.Struct, gc=False, eq=False):
     places: bytes | memoryview
 
 
+class Section(msgspec.Struct, array_like=True, gc=False):
+    """The stored form; what is most of it comes behind, so that it is copied but once.
+
+    Args:
+        digest: Of the chains that wrote it.
+        waiting: Positions at which a run may wait, little-endian bits.
+        eager: Positions of chains whose runs are kept one by one.
+        check_at: When to look for events that nobody needs any more, ms.
+        newest: Rule time of the newest event, ms.
+        count: How many events are kept.
+        room: See `Chains`.
+        cap: Likewise; None for no cap.
+        floors: For every floor number of the chain and order, int64.
+        named: See `Named`, as are the next two: positions, little-endian bits.
+        rules: For every chain that may have a run: structure hash, number of positions.
+        places: For each of those number and first position, uint32; none if they are all.
+        directory: See `udfs.matching.tracks.Stored`, as are the next two.
+        rows_bytes: How long the rows are, which come first behind.
+        logged: How many events come last.
+    """
+
+    digest: bytes
+    waiting: bytes
+    eager: bytes
+    check_at: int
+    newest: int
+    count: int
+    room: int
+    cap: int | None
+    floors: memoryview
+    named: bytes
+    rules: memoryview
+    places: memoryview
+    directory: memoryview
+    rows_bytes: int
+    logged: int
+
+
 class Chains:
     """What is kept of one user.
 

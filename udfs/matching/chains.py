@@ -213,9 +213,7 @@ class ChainIndex:
                 waiting = (waiting ^ moves) | (moves << 1) | begins
         chains.waiting = waiting
         before = chains.count
-        chains.count = len(needed)
-        for track in chains.tracks.all():
-            track.keep(needed.__contains__)
+        chains.count = chains.tracks.keep(needed.__contains__)
         # Where little was forgotten, it will take long until it is worth another look.
         rich = chains.count * 3 > before * 2
         room = chains.count * 2 if rich else chains.count * 3 // 2
@@ -229,10 +227,7 @@ class ChainIndex:
 
     def _make_room(self, chains: Chains, now: int) -> None:
         """Forget what is too old; if that is little, all that no run has taken."""
-        chains.count = 0
-        for track in chains.tracks.all():
-            track.prune(now - self.longest_ms)
-            chains.count += len(track)
+        chains.count = chains.tracks.prune(now - self.longest_ms)
         if chains.count * 4 > chains.room * 3:
             self.tidy(chains, now)
 
@@ -331,7 +326,7 @@ class ChainIndex:
         """Add an event to its track. HOT."""
         if not chains.count:
             chains.check_at = entry.time + self.longest_ms
-        chains.tracks[kind.number].add(entry, holds)
+        chains.tracks.add(kind.number, entry, holds)
         chains.newest = entry.time
         chains.count += 1
 

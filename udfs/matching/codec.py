@@ -1,6 +1,8 @@
 """The runs of a user as bytes.
 
-Version 2 is the byte 2 and one MessagePack array, the fields of `udfs.matching.runs.Packed`::
+Version 2 is the byte 2, the length of what follows (uint32, little-endian), a MessagePack array,
+and the events of chains (`udfs.matching.tracks.Stored`). The array are the fields of
+`udfs.matching.runs.Packed`::
 
     deadline  when the first window ends, ms, or nil
     hashes    structure hash (8 bytes) of every rule that has something here
@@ -10,9 +12,10 @@ Version 2 is the byte 2 and one MessagePack array, the fields of `udfs.matching.
     entries   each event once: [order, rule time in ms, the packed event]
     nodes     three integers each: 1 + the node before (0 for none), step, position in entries
     next      order of the next event that is taken
-    chains    what is kept for rules that are chains (`udfs.matching.chain_codec`), or nil
+    chains    what is kept for rules that are chains (`udfs.matching.chain_state.Section`), or nil
 
-Version 1 ends with the nodes; its chains have their runs one by one like all others.
+Version 1 is the byte 1 and the array, which ends with the nodes; its chains have their runs one
+by one like all others.
 A node stands after the node before it. Numbers of states and steps hold for a
 structure hash. Nothing to remember is no bytes at all.
 """
@@ -25,7 +28,7 @@ import msgspec
 
 from udfs.errors import StateIncompatible
 from udfs.matching import chain_codec, handover
-from udfs.matching.runs import NEVER, NIL, Entry, Node, Packed, Place, Queues, Run, Runs
+from udfs.matching.runs import NEVER, Entry, Node, Packed, Place, Queues, Run, Runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,6 +46,8 @@ _FRONT: Final = msgspec.msgpack.Decoder(Packed)
 _ENTRIES: Final = msgspec.msgpack.Decoder(list[Entry])
 _NUMBERS: Final = msgspec.msgpack.Decoder(list[int])
 _PREFIX: Final = bytes([VERSION])
+_LENGTH: Final = 4
+"""Bytes that say how long the array is."""
 
 
 def encode(
@@ -60,17 +65,26 @@ def encode(
         index: Those that are chains, None if none is.
     """
     chains = runs.chains
-    section = None
+    section: tuple[object, ...] | None = None
+    tail: tuple[bytes | memoryview, ...] = ()
     if chains is not None:
         assert index is not None
-        section = msgspec.Raw(chain_codec.encode(index, chains))
+        section, tail = chain_codec.encode(index, chains)
     packed = runs.packed
     if packed is not None:
         # Only what is kept of the chains has changed.
-        return _PREFIX + _ENCODER.encode(
+        return _joined(
             (deadline, packed.hashes, packed.runs, packed.held, packed.entries, packed.nodes,
-             runs.next_order, section)
+             runs.next_order, section),
+            tail,
         )  # fmt: skip
+    if not runs.buckets and not runs.queues:
+        return _joined((deadline, (), (), (), (), (), runs.next_order, section), tail)
+    return _joined((deadline, *_alone(runs, rules), runs.next_order, section), tail)
+
+
+def _alone(runs: Runs, rules: tuple[CompiledRule, ...]) -> tuple[object, ...]:
+    """Give what is stored of the runs that are kept one by one."""
     table = _Table()
     found: dict[int, list[int]] = {}
     for bucket in runs.buckets.values():
@@ -98,9 +112,12 @@ def encode(
         flat_held.append(len(waiting))
         flat_held += waiting
     hashes = [rules[rule].structure_hash for rule in found]
-    return _PREFIX + _ENCODER.encode(
-        (deadline, hashes, flat, flat_held, table.entries, table.nodes, runs.next_order, section)
-    )
+    return hashes, flat, flat_held, table.entries, table.nodes
+
+
+def _joined(head: tuple[object, ...], tail: tuple[bytes | memoryview, ...]) -> bytes:
+    packed = _ENCODER.encode(head)
+    return b"".join((_PREFIX, len(packed).to_bytes(_LENGTH, "little"), packed, *tail))
 
 
 class _Table:
@@ -168,12 +185,12 @@ def decode(
     Raises:
         StateIncompatible: Another version, or not such bytes.
     """
-    packed = _front(blob)
+    packed, tail = _front(blob)
     if blob[0] != VERSION:
         return None
     chains = None
-    if packed.chains != NIL:
-        chains = chain_codec.decode(index, chain_codec.parse(packed.chains))
+    if packed.chains is not None:
+        chains = chain_codec.decode(index, packed.chains, tail)
         if chains is None:
             return None
     elif index is not None and not index.by_hash.keys().isdisjoint(packed.hashes):
@@ -223,14 +240,14 @@ def unpack(
         StateIncompatible: Another version, or not such bytes.
     """
     runs = Runs()
-    front = runs.packed = _front(blob)
+    front, tail = _front(blob)
+    runs.packed = front
     runs.blob = blob
     unknown = open_runs(runs, rules)
     runs.next_order = max(runs.next_order, front.next_order)
-    if front.chains != NIL:
-        section = chain_codec.parse(front.chains)
+    if front.chains is not None:
         try:
-            unknown += handover.take_over(runs, index, section, rules, table)
+            unknown += handover.take_over(runs, index, front.chains, tail, rules, table)
         except (IndexError, ValueError) as error:
             raise _broken(blob, error) from error
     elif index is not None:
@@ -238,14 +255,18 @@ def unpack(
     return runs, unknown
 
 
-def _front(blob: bytes) -> Packed:
+def _front(blob: bytes) -> tuple[Packed, memoryview]:
     if not OLDEST <= blob[0] <= VERSION:
         raise StateIncompatible(
             f"runs of format {blob[0]}, this code reads {OLDEST} to {VERSION}: "
             "go back to the version that wrote them, or drop the state"
         )
     try:
-        return _FRONT.decode(memoryview(blob)[1:])
+        view = memoryview(blob)
+        if blob[0] == OLDEST:
+            return _FRONT.decode(view[1:]), view[:0]
+        end = 1 + _LENGTH + int.from_bytes(view[1 : 1 + _LENGTH], "little")
+        return _FRONT.decode(view[1 + _LENGTH : end]), view[end:]
     except msgspec.DecodeError as error:
         raise _broken(blob, error) from error
 

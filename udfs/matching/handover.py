@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from udfs.matching.automaton import State
+    from udfs.matching.chain_state import Section
     from udfs.matching.predicates import Predicate
     from udfs.matching.rule import CompiledRule
     from udfs.matching.runs import Entry, Node
@@ -112,7 +113,8 @@ def mark_eager(runs: Runs, index: ChainIndex) -> None:
 def take_over(
     runs: Runs,
     index: ChainIndex | None,
-    section: chain_codec.Section,
+    section: Section,
+    tail: memoryview,
     rules: Mapping[bytes, CompiledRule],
     table: Sequence[Predicate],
 ) -> int:
@@ -122,6 +124,7 @@ def take_over(
         runs: Opened; changed in place.
         index: The chains of this set, None if it has none.
         section: What was kept.
+        tail: The events that go with it.
         rules: Those of this set, by structure hash.
         table: The predicates of the machine, by index.
 
@@ -143,7 +146,7 @@ def take_over(
                 alone.remember(kept, entry)
             keep_one_by_one(runs, rule, alone.runs(kept, 0, section.newest))
 
-    runs.chains = chain_codec.taken_over(index, section, section.newest, others)
+    runs.chains = chain_codec.taken_over(index, section, tail, section.newest, others)
     if index is not None:
         mark_eager(runs, index)
     return unknown

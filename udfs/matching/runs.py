@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from udfs.events.codec import from_msgpack, to_msgpack
+from udfs.matching.chain_state import Section
 
 if TYPE_CHECKING:
     from udfs.events.event import Event
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
 NEVER: Final = 2**63 - 1
 """Sorts after every event."""
-
-NIL: Final = msgspec.Raw(b"\xc0")
-"""Nothing, as MessagePack has it."""
 
 
 class Entry(msgspec.Struct, array_like=True, gc=False, eq=False):
@@ -135,7 +133,7 @@ class Packed(msgspec.Struct, array_like=True, gc=False, eq=False):
         entries: The events; see `Entry`.
         nodes: Three integers each: 1 + the node before (0 for none), step, event.
         next_order: Order of the next event that is taken.
-        chains: See `udfs.matching.chain_codec`.
+        chains: What is kept for the rules that are chains, without the events.
     """
 
     deadline: int | None
@@ -145,7 +143,7 @@ class Packed(msgspec.Struct, array_like=True, gc=False, eq=False):
     entries: msgspec.Raw
     nodes: msgspec.Raw
     next_order: int = 0
-    chains: msgspec.Raw = NIL
+    chains: Section | None = None
 
 
 class Runs:

@@ -19,6 +19,8 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+import msgspec
+
 from udfs.errors import StateIncompatible
 from udfs.matching.runs import Entry
 
@@ -34,8 +36,11 @@ _HAS: Final = tuple(bytes(value >> bit & 1 for value in range(256)) for bit in r
 _EACH: Final = 3
 """Numbers of a kind in a directory: which, how many events, how many bytes."""
 
-_Stored: TypeAlias = dict[int, tuple[int, memoryview]]
+_Columns: TypeAlias = dict[int, tuple[int, memoryview]]
 """By number of the kind: how many events, and their stored form."""
+
+_LOGGED: Final = 16
+"""So many events are written behind the columns; with one more they become columns, too."""
 
 if sys.byteorder != "little":
     raise ImportError("the columns of stored events are little-endian, this machine is not")
@@ -178,61 +183,171 @@ class Track:
         return self._stored
 
 
+class _Row(msgspec.Struct, array_like=True, gc=False):
+    """An event of a log."""
+
+    kind: int
+    order: int
+    time: int
+    holds: bytes
+    event: bytes
+
+
+_ENCODE: Final = msgspec.msgpack.Encoder().encode
+_ROWS: Final = msgspec.msgpack.Decoder(list[_Row])
+
+
+class Stored(msgspec.Struct, frozen=True, gc=False, eq=False):
+    """Tracks as bytes.
+
+    Args:
+        directory: Three uint32 for each kind: its number, how many events, how many bytes.
+        rows: The stored forms of the kinds, one after the other.
+        logged: How many events came later.
+        log: Those, MessagePack arrays one after the other: kind, order, rule time in ms, the
+            predicates that held as little-endian bits, the event.
+    """
+
+    directory: bytes | memoryview = b""
+    rows: bytes | memoryview = b""
+    logged: int = 0
+    log: bytes | memoryview = b""
+
+
+_NOTHING: Final = Stored()
+
+_Added: TypeAlias = tuple[int, Entry, int]
+"""Kind, event, and predicates that held."""
+
+
 class Tracks(dict[int, Track]):
-    """The tracks of a user by number of the kind; asking for one makes it.
+    """The tracks of a user by number of the kind; asking for one reads it.
 
     Args:
         widths: Bytes of ``holds`` of each kind.
-        directory: Of the stored tracks, three uint32 each: number of the kind, how many events,
-            how many bytes.
-        rows: Their stored forms, one after the other.
+        stored: What `pack` gave.
     """
 
-    __slots__ = ("_directory", "_rows", "_stored", "_widths")
+    __slots__ = ("_added", "_base", "_logged", "_old", "_packed", "_unread", "_whole", "_widths")
 
-    def __init__(
-        self,
-        widths: Sequence[int],
-        directory: bytes | memoryview = b"",
-        rows: bytes | memoryview = b"",
-    ) -> None:
+    def __init__(self, widths: Sequence[int], stored: Stored = _NOTHING) -> None:
         super().__init__()
         self._widths = widths
-        self._directory = directory
-        self._rows = rows
-        self._stored: _Stored | None = None
-        """Those that nobody has asked for; None as long as nobody has asked for any."""
+        self._base = stored
+        self._unread: _Columns | None = None
+        """The kinds of the base that nobody has asked for; None as long as nobody has for any."""
+        self._old: list[_Added] | None = None
+        """The log of the base; None as long as nobody has asked for it."""
+        self._added: list[_Added] = []
+        """What came since the base was read."""
+        self._packed = stored
+        """The base, and so much of what came since."""
+        self._logged = 0
+        self._whole = True
+        """Whether nothing of the base was forgotten."""
 
     def __missing__(self, kind: int) -> Track:
-        stored = self._stored
-        if stored is None:
-            stored = self._stored = _read(self._directory, self._rows)
-        count, rows = stored.pop(kind, (0, b""))
+        unread, old = self._read()
+        count, rows = unread.pop(kind, (0, b""))
         track = self[kind] = Track(self._widths[kind], rows, count)
+        for added in (old, self._added):
+            for of, entry, holds in added:
+                if of == kind:
+                    track.add(entry, holds)
         return track
 
-    def all(self) -> Iterable[Track]:
-        """Give all that were ever asked for or stored."""
-        if self._stored is None:
-            self._stored = _read(self._directory, self._rows)
-        for kind in list(self._stored):
+    def _read(self) -> tuple[_Columns, list[_Added]]:
+        unread, old = self._unread, self._old
+        if unread is None or old is None:
+            unread = self._unread = _columns(self._base)
+            old = self._old = _log(self._base)
+        return unread, old
+
+    def add(self, kind: int, entry: Entry, holds: int) -> None:
+        """Append an event. HOT.
+
+        Args:
+            kind: Number of its kind.
+            entry: The event, later than all others.
+            holds: The predicates that held for it.
+        """
+        self._added.append((kind, entry, holds))
+        track = self.get(kind)
+        if track is not None:
+            track.add(entry, holds)
+
+    def _all(self) -> Iterable[Track]:
+        unread, old = self._read()
+        for kind in {*unread, *(of for of, _, _ in old), *(of for of, _, _ in self._added)}:
             self[kind]  # reads it
         return self.values()
 
     def rows(self) -> list[tuple[int, int, int, int]]:
         """Give order, rule time in ms, predicates that held, and kind of each event, in order."""
-        self.all()
+        self._all()
         return sorted([(*row, kind) for kind, track in self.items() for row in track.rows()])
 
-    def pack(self) -> tuple[bytes | memoryview, bytes | memoryview]:
-        """Give directory and rows. HOT."""
-        if self._stored is None:
-            if not self:
-                return self._directory, self._rows
-            self._stored = {}
+    def keep(self, needed: Callable[[int], bool]) -> int:
+        """Forget all other events.
+
+        Args:
+            needed: Says of an event's order whether it is.
+
+        Returns:
+            How many are left.
+        """
+        for track in self._all():
+            track.keep(needed)
+        return self._forgotten()
+
+    def prune(self, until: int) -> int:
+        """Forget the events up to a time.
+
+        Args:
+            until: Rule time, ms.
+
+        Returns:
+            How many are left.
+        """
+        for track in self._all():
+            track.prune(until)
+        return self._forgotten()
+
+    def _forgotten(self) -> int:
+        self._whole = False
+        self._old = []
+        self._added = []
+        return sum(map(len, self.values()))
+
+    def pack(self) -> Stored:
+        """Give all as bytes. HOT."""
+        packed, added = self._packed, self._added
+        if self._whole and self._base.logged + len(added) <= _LOGGED:
+            new = added[self._logged :]
+            if new:
+                self._logged = len(added)
+                rows = [
+                    _ENCODE(
+                        (kind, entry.order, entry.time,
+                         holds.to_bytes(self._widths[kind], "little"),
+                         entry.packed or entry.pack()[2])
+                    )
+                    for kind, entry, holds in new
+                ]  # fmt: skip
+                packed = self._packed = Stored(
+                    packed.directory, packed.rows, packed.logged + len(new),
+                    b"".join((packed.log, *rows)),
+                )  # fmt: skip
+            return packed
+        return self._pack_all()
+
+    def _pack_all(self) -> Stored:
+        unread, old = self._read()
+        for kind in {of for added in (old, self._added) for of, _, _ in added}:
+            self[kind]  # reads it
         flat: list[int] = []
         pieces: list[bytes | memoryview] = []
-        for kind, (count, rows) in self._stored.items():
+        for kind, (count, rows) in unread.items():
             flat += (kind, count, len(rows))
             pieces.append(rows)
         for kind, track in self.items():
@@ -240,29 +355,46 @@ class Tracks(dict[int, Track]):
                 packed = track.pack()
                 flat += (kind, len(track), len(packed))
                 pieces.append(packed)
-        return array("I", flat).tobytes(), b"".join(pieces)
+        self._base = self._packed = Stored(array("I", flat).tobytes(), b"".join(pieces))
+        self._old, self._added, self._logged = [], [], 0
+        self._whole = True
+        return self._base
 
 
-def read(directory: bytes | memoryview, rows: bytes | memoryview) -> list[Entry]:
-    """Give the events of stored tracks, oldest first, whatever held for them.
+def read(stored: Stored) -> list[Entry]:
+    """Give the events of tracks that another rule set has stored, oldest first.
 
     Raises:
         StateIncompatible: The bytes are not what `Tracks.pack` gives.
     """
-    found: dict[int, Entry] = {}
-    for count, stored in _read(directory, rows).values():
-        ends = array("I", bytes(stored[16 * count : _ROW * count]))
-        width, rest = divmod(len(stored) - _ROW * count - (ends[-1] if ends else 0), max(count, 1))
+    found = {entry.order: entry for _, entry, _ in _log(stored)}
+    for count, rows in _columns(stored).values():
+        ends = array("I", bytes(rows[16 * count : _ROW * count]))
+        width, rest = divmod(len(rows) - _ROW * count - (ends[-1] if ends else 0), max(count, 1))
         if rest or width < 0:
-            raise _broken(len(stored), f"are not {count} events")
-        track = Track(width, stored, count)
+            raise _broken(len(rows), f"are not {count} events")
+        track = Track(width, rows, count)
         found.update(zip(track.orders, map(track.entry, range(count)), strict=True))
     return [found[order] for order in sorted(found)]
 
 
-def _read(directory: bytes | memoryview, rows: bytes | memoryview) -> _Stored:
+def _log(stored: Stored) -> list[_Added]:
+    """Give the events that came after the columns were written."""
+    if not stored.logged:
+        return []
+    try:
+        rows = _ROWS.decode(b"\xdd" + stored.logged.to_bytes(4, "big") + bytes(stored.log))
+    except msgspec.DecodeError as error:
+        raise _broken(len(stored.log), f"are not {stored.logged} events ({error})") from error
+    return [
+        (row.kind, Entry(row.order, row.time, row.event), int.from_bytes(row.holds, "little"))
+        for row in rows
+    ]
+
+
+def _columns(stored: Stored) -> _Columns:
     """Give number of events and stored form of each kind."""
-    view = memoryview(rows)
+    directory, view = stored.directory, memoryview(stored.rows)
     found = {}
     at = 0
     if len(directory) % (4 * _EACH) == 0:

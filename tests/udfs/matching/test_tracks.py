@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from udfs.errors import StateIncompatible
 from udfs.events.event import Event
@@ -28,19 +29,17 @@ def test_as_a_list(added: list[tuple[int, int, int, bool]], data: st.DataObject)
         time += gap
         holds = high << 8 * (WIDTHS[kind] - 1)
         event = Event(str(order), "x", "u", time, props={"n": order})
-        tracks[kind].add(Entry(order, time, None, event), holds)
+        tracks.add(kind, Entry(order, time, None, event), holds)
         plain.append((kind, order, time, holds))
         if stored:
-            tracks = Tracks(WIDTHS, *tracks.pack())
+            tracks = Tracks(WIDTHS, tracks.pack())
         match data.draw(st.sampled_from(["", "", "prune", "keep"])):
             case "prune":
-                for track in tracks.all():
-                    track.prune(time - 5)
                 plain = [row for row in plain if row[2] > time - 5]
+                assert tracks.prune(time - 5) == len(plain)
             case "keep":
-                for track in tracks.all():
-                    track.keep(lambda order: order % 3 > 0)
                 plain = [row for row in plain if row[1] % 3 > 0]
+                assert tracks.keep(lambda order: order % 3 > 0) == len(plain)
         where, bit = data.draw(st.sampled_from([(0, 0), (0, 7), (1, 16), (1, 21)]))
         after, since = data.draw(st.integers(-1, 30)), data.draw(st.integers(-1, 60))
         fitting = [
@@ -51,24 +50,30 @@ def test_as_a_list(added: list[tuple[int, int, int, bool]], data: st.DataObject)
         found = [] if place < 0 else [tracks[where].entry(place)]
         assert [entry.order for entry in found] == fitting[:1]
         assert all(entry.value().props == {"n": entry.order} for entry in found)
-    entries = read(*tracks.pack())
+    assert [row[:3] for row in tracks.rows()] == [(row[1], row[2], row[3]) for row in plain]
+    entries = read(tracks.pack())
     assert [entry.order for entry in entries] == [row[1] for row in plain]
     assert all(entry.value().event_time == entry.time for entry in entries)
 
 
-def test_broken_bytes_are_refused() -> None:
+@pytest.mark.parametrize("count", [3, 40])
+def test_broken_bytes_are_refused(count: int) -> None:
     """Cut or of another size: an error that says what to do, not an answer."""
     tracks = Tracks(WIDTHS)
-    for order in range(3):
-        tracks[1].add(Entry(order, 10 + order, None, Event("e", "x", "u", 10)), 5)
-    directory, rows = map(bytes, tracks.pack())
-    for broken in ((directory, rows[:-1]), (directory, rows + b"x"), (directory[:-4], rows)):
+    for order in range(count):
+        tracks.add(1, Entry(order, 10 + order, None, Event("e", "x", "u", 10)), 5)
+    stored = tracks.pack()
+    assert (stored.logged == 0) is (count == 40)
+    name = "log" if stored.logged else "rows"
+    whole = bytes(getattr(stored, name))
+    broken = [structs.replace(stored, **{name: each}) for each in (whole[:-1], whole + b"x")]
+    if not stored.logged:
+        wrong = bytearray(whole)
+        wrong[20 * count - 4] ^= 0xFF
+        broken += [structs.replace(stored, rows=bytes(wrong)),
+                   structs.replace(stored, directory=bytes(stored.directory)[:-4])]  # fmt: skip
+    for each in broken:
         with pytest.raises(StateIncompatible, match="older savepoint"):
-            read(*broken)
+            read(each)
         with pytest.raises(StateIncompatible, match="older savepoint"):
-            Tracks(WIDTHS, *broken).all()
-    wrong = bytearray(rows)
-    wrong[16 * 3] ^= 0xFF
-    wrong[16 * 3 + 8] ^= 0xFF
-    with pytest.raises(StateIncompatible, match="older savepoint"):
-        Tracks(WIDTHS, directory, bytes(wrong)).all()
+            Tracks(WIDTHS, each).rows()

@@ -71,7 +71,7 @@ class Kind:
 
     def __init__(self, number: int, members: Sequence[tuple[Predicate, Bits]]) -> None:
         self.number = number
-        self._members = tuple(bits for _, bits in members)
+        self._members = {bits[0].bit_length() - 1: bits for _, bits in members}
         self.always = _NOTHING
         asked: list[tuple[Condition, Bits]] = []
         by_field: dict[str, list[tuple[Predicate, Bits]]] = {}
@@ -124,15 +124,16 @@ class Kind:
         """Give the positions that predicates begin and move on.
 
         Args:
-            holds: The predicates.
+            holds: The predicates; those that nobody asks any more may be among them.
         """
         begins = moves = 0
         while holds:
             low = holds & -holds
             holds ^= low
-            bits = self._members[low.bit_length() - 1]
-            begins |= bits[1]
-            moves |= bits[2]
+            bits = self._members.get(low.bit_length() - 1)
+            if bits is not None:
+                begins |= bits[1]
+                moves |= bits[2]
         return begins, moves
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from udfs.matching import tracks
 from udfs.matching.chain_state import Chains, Named, Section
+from udfs.matching.chains import name_of
 from udfs.matching.tracks import Tracks
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _FULL_FROM: Final = 4
 _EACH: Final = 9
 """Bytes of a chain in `Section.rules`."""
 
-_FEW: Final = 32
+_FEW: Final = 16
 """Bytes of `Section.places` for every position, from which all are named anew."""
 
 
@@ -57,28 +58,45 @@ def encode(
     return section, (stored.rows, stored.log)
 
 
-def decode(index: ChainIndex | None, section: Section, tail: memoryview) -> Chains | None:
+def decode(
+    index: ChainIndex | None, section: Section, tail: memoryview, newest: int
+) -> tuple[Chains, int] | None:
     """Read a section. HOT.
 
     Args:
         index: The chains of the machine, None if it has none.
         section: As stored.
         tail: What came behind.
+        newest: Order of the newest event.
 
     Returns:
-        What is kept of the user; None if another rule set wrote it.
+        What is kept of the user, and how many runs, at least, were dropped because their rule is
+        not known; None if another rule set wrote it, and not one that this one goes back to.
     """
-    if index is None or section.digest != index.digest:
+    if index is None:
         return None
+    ancestor = None
+    if section.digest != index.digest:
+        ancestor = index.ancestors.get(section.digest)
+        if ancestor is None:
+            return None
     chains = Chains(Tracks(index.widths, _events(section, tail)), section.floors)
     chains.waiting = int.from_bytes(section.waiting, "little")
     chains.eager = int.from_bytes(section.eager, "little")
     chains.check_at, chains.newest = section.check_at, section.newest
     chains.count, chains.room = section.count, section.room
-    chains.cap = math.inf if section.cap is None else section.cap
-    named = int.from_bytes(section.named, "little")
-    chains.named = Named(named, section.rules, section.places)
-    return chains
+    if ancestor is None:
+        chains.cap = math.inf if section.cap is None else section.cap
+        named = int.from_bytes(section.named, "little")
+        chains.named = Named(named, section.rules, section.places)
+        return chains, 0
+    dropped = (chains.waiting & ~ancestor.kept).bit_count()
+    chains.waiting &= ancestor.kept
+    chains.eager &= ancestor.kept
+    # A new chain looks at no event that came before it.
+    chains.floors |= dict.fromkeys(ancestor.new, newest)
+    index.fit(chains)
+    return chains, dropped
 
 
 def _events(section: Section, tail: memoryview) -> tracks.Stored:
@@ -109,21 +127,14 @@ def stored(section: Section) -> Iterator[Stored]:
     numbers = iter(array("q", bytes(section.floors)))
     floors = dict(zip(numbers, numbers, strict=True))
     places = array("I", bytes(section.places))
-    base = 0
-    for place in range(len(section.rules) // _EACH):
-        at = place * _EACH
-        count = section.rules[at + _EACH - 1]
-        number = place
-        if places:
-            number, base = places[2 * place : 2 * place + 2]
-        bits = ((1 << count) - 1) << base
+    for at, first in zip(range(0, len(section.rules), _EACH), places, strict=True):
+        bits = ((1 << section.rules[at + _EACH - 1]) - 1) << first
         yield Stored(
             bytes(section.rules[at : at + _EACH - 1]),
-            floors.get(number, -1),
+            floors.get(first, -1),
             (waiting & bits).bit_count(),
             bool(eager & bits),
         )
-        base += count
 
 
 def taken_over(
@@ -155,7 +166,7 @@ def taken_over(
         return None
     chains = index.nothing()
     newest = entries[-1].order if entries else -1
-    chains.floors = dict.fromkeys(range(len(index.chains)), newest)
+    chains.floors = dict.fromkeys(index.chains, newest)
     for number, chain in found:
         chains.floors[number] = chain.floor
         chains.waiting |= index.chains[number].bits
@@ -174,17 +185,17 @@ def _naming(index: ChainIndex, waiting: int, before: Named | None) -> Named:
         before: How they were named; those that are not named yet are added.
     """
     if waiting.bit_count() * _FULL_FROM > len(index.chains):
-        return Named(index.all_bits, index.names, b"")
+        return Named(index.all_bits, index.names, index.places)
     bits, rules, places = 0, bytearray(), array("I")
-    if before is not None and before.places and len(before.places) < _FEW * waiting.bit_count():
+    if before is not None and len(before.places) < _FEW * waiting.bit_count():
         bits = before.bits
         rules += before.rules
         places.frombytes(before.places)
     for number in index.numbers_of(waiting & ~bits):
         chain = index.chains[number]
         bits |= chain.bits
-        rules += index.names[number * _EACH : (number + 1) * _EACH]
-        places.extend((number, (chain.bits & -chain.bits).bit_length() - 1))
+        rules += name_of(chain)
+        places.append(number)
     return Named(bits, bytes(rules), places.tobytes())
 
 

@@ -22,7 +22,7 @@ class Named(msgspec.Struct, gc=False, eq=False):
     Args:
         bits: Positions of the chains that are named.
         rules: Structure hash and number of positions of each, 9 bytes.
-        places: Number and first position of each, two uint32; none if they are all chains.
+        places: First position of each, uint32.
     """
 
     bits: int
@@ -45,7 +45,7 @@ class Section(msgspec.Struct, array_like=True, gc=False):
         floors: For every floor number of the chain and order, int64.
         named: See `Named`, as are the next two: positions, little-endian bits.
         rules: For every chain that may have a run: structure hash, number of positions.
-        places: For each of those number and first position, uint32; none if they are all.
+        places: For each of those the first position, uint32.
         directory: See `udfs.matching.tracks.Stored`, as are the next two.
         rows_bytes: How long the rows are, which come first behind.
         logged: How many events come last.

@@ -17,18 +17,22 @@ from __future__ import annotations
 
 import hashlib
 import math
+from array import array
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from udfs.matching import chain_state
-from udfs.matching.bits import Bits, Kind
+from udfs.matching.bits import Kind
 from udfs.matching.chain import Chain, Step, Taken, path
+from udfs.matching.chain_layout import Key, Layout, lay_out
 from udfs.matching.chain_state import Chains
 from udfs.matching.runs import Entry, Node
 from udfs.matching.spec import Skip
 from udfs.matching.tracks import Track, Tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from udfs.events.event import Event
     from udfs.matching.automaton import State
@@ -36,20 +40,40 @@ if TYPE_CHECKING:
     from udfs.matching.rule import CompiledRule
     from udfs.matching.runs import Runs
 
+_OLDEST: Final = 64
+"""Rule sets before this one whose state is taken over as it is."""
+
 _NEAR: Final = 16
 """A cap that is so near might have to be looked at with every event."""
 
 
+class Ancestor(msgspec.Struct, frozen=True, gc=False):
+    """How to go on with what an older rule set has written.
+
+    Args:
+        kept: Positions that mean the same.
+        new: Chains that it did not have, by number.
+    """
+
+    kept: int
+    new: tuple[int, ...]
+
+
 class ChainIndex:
-    """The chains of a rule set.
+    """The chains of a rule set. A chain's number is its first position.
 
     Args:
         rules: Rules for which `is_chain` holds.
         table: The predicates of the machine, by index.
+        before: What was in force before: what stays, stays where it was.
+        layout: How it was laid out when state was written, if that is known.
+        alone: Structure hashes of the rules that are no chains.
 
     Attributes:
-        chains: The chains.
+        chains: The chains, by number, in the order of the rules.
+        layout: What the bits stand for.
         digest: 8 bytes that change when bits lose their meaning.
+        ancestors: By digest: how to go on with what an older set has written.
         kinds: What events do, by type.
         others: What an event of any other type does, None for nothing.
         longest_ms: The longest window.
@@ -57,63 +81,92 @@ class ChainIndex:
         by_hash: Numbers of the chains, by structure hash.
         widths: Bytes that the predicates of each kind take, as bits.
         names: Structure hash and number of positions of each chain, 9 bytes.
+        places: First position of each chain, uint32.
     """
 
-    def __init__(self, rules: Sequence[CompiledRule], table: Sequence[Predicate]) -> None:
-        self._final = 0
-        self._at: list[int] = []
+    def __init__(
+        self,
+        rules: Sequence[CompiledRule],
+        table: Sequence[Predicate],
+        before: ChainIndex | None = None,
+        layout: Layout | None = None,
+        alone: Collection[bytes] = (),
+    ) -> None:
+        paths = [path(rule) for rule in rules]
+        wanted = {
+            rule.structure_hash: len(moves) - 1
+            for rule, (moves, _) in zip(rules, paths, strict=True)
+        }
+        keys: dict[Key, Predicate] = {}
+        for moves, _ in paths:
+            for move in moves:
+                predicate = table[move.needs[0][0]]
+                keys[_key(predicate)] = predicate
+        known = layout if before is None else before.layout
+        self.layout: Layout
+        self.layout, inherited = lay_out(wanted, list(keys), known)
+        self.widths = self.layout.widths
+        uses: dict[Key, list[int]] = {key: [0, 0] for key in keys}
+        places: dict[Key, dict[int, int]] = {key: {} for key in keys}
+        for kind, bits in enumerate(self.layout.predicates):
+            for bit, key in enumerate(bits):
+                if key is not None:
+                    places[key][kind] = bit
+        self._final = self.all_bits = 0
+        self._at: dict[int, int] = {}
         """The chain of each position."""
-        uses: dict[int, list[int]] = {}
-        chains = []
-        taken = []
-        for number, rule in enumerate(rules):
-            moves, states = path(rule)
-            base = len(self._at)
-            count = len(moves) - 1
-            self._at += [number] * count
-            self._final |= 1 << (base + count - 1)
+        self.chains: dict[int, Chain] = {}
+        for rule, (moves, states) in zip(rules, paths, strict=True):
+            first, count = self.layout.chains[rule.structure_hash]
+            self._final |= 1 << (first + count - 1)
+            self._at |= dict.fromkeys(range(first, first + count), first)
+            steps = []
             for place, move in enumerate(moves):
-                use = uses.setdefault(move.needs[0][0], [0, 0])
-                use[place > 0] |= 1 << (base + max(place - 1, 0))
-            taken.append((rule, moves, states, ((1 << count) - 1) << base))
-        named = sorted({name for index in uses for name in table[index].types or ()})
-        places: dict[int, dict[int, int]] = {index: {} for index in uses}
-        found: dict[str | None, Kind] = {}
-        widths = []
-        for name in (*named, None):
-            members: list[tuple[Predicate, Bits]] = []
-            for index, (begins, moves_on) in uses.items():
-                if table[index].may_hold(name):
-                    places[index][len(found)] = len(members)
-                    members.append((table[index], (1 << len(members), begins, moves_on)))
-            if members:
-                widths.append((len(members) + 7) // 8)
-                found[name] = Kind(len(found), members)
-        for rule, moves, states, bits in taken:
-            steps = tuple(_step(move.step, places[move.needs[0][0]]) for move in moves)
-            within_ms = rule.spec.within_ms
-            assert within_ms is not None
-            past_last = rule.spec.skip is Skip.PAST_LAST
-            names = tuple(rule.step_names[move.step] for move in moves)
-            repeats = len(set(names)) < len(names)
-            chains.append(
-                Chain(rule, steps, states, within_ms, past_last, bits, steps[:-1], names, repeats)
+                key = _key(table[move.needs[0][0]])
+                uses[key][place > 0] |= 1 << (first + max(place - 1, 0))
+                steps.append(_step(move.step, places[key]))
+            chain = _chain(rule, tuple(steps), states, ((1 << count) - 1) << first)
+            self.chains[first] = chain
+            self.all_bits |= chain.bits
+        self.in_order = sorted(self.chains) == list(self.chains)
+        self._kinds = tuple(
+            Kind(
+                number,
+                [
+                    (keys[key], (1 << bit, uses[key][0], uses[key][1]))
+                    for bit, key in enumerate(bits)
+                    if key is not None
+                ],
             )
-        self.chains = tuple(chains)
-        self._kinds = tuple(found.values())
-        self.others = found.pop(None, None)
-        self.kinds: Mapping[str | None, Kind] = found
-        self.widths = tuple(widths)
-        self.all_bits = (1 << len(self._at)) - 1
-        self.longest_ms = max(chain.within_ms for chain in chains)
-        self.by_hash = {chain.rule.structure_hash: place for place, chain in enumerate(chains)}
-        self.names = b"".join(
-            chain.rule.structure_hash + bytes([len(chain.steps) - 1]) for chain in chains
+            for number, bits in enumerate(self.layout.predicates)
         )
-        caps = [chain.rule.spec.max_runs for chain in chains]
-        self.digest = hashlib.sha256(self.names + repr(caps).encode()).digest()[:8]
+        self.kinds = dict(zip(self.layout.kinds, self._kinds, strict=True))
+        self.others = self.kinds.pop(None, None)
+        chains = list(self.chains.values())
+        self.longest_ms = max(chain.within_ms for chain in chains)
+        self.by_hash = {chain.rule.structure_hash: number for number, chain in self.chains.items()}
         self._caps = _bits_by([chain.rule.spec.max_runs for chain in chains], chains)
         self._windows = _bits_by([chain.within_ms for chain in chains], chains)
+        self.names = b"".join(name_of(chain) for chain in chains)
+        self.places = array("I", self.chains).tobytes()
+        caps = [chain.rule.spec.max_runs for _, chain in sorted(self.chains.items())]
+        self.digest = hashlib.sha256(self.layout.digest() + repr(caps).encode()).digest()[:8]
+        self.ancestors: dict[bytes, Ancestor] = {}
+        if before is not None and inherited and before.by_hash.keys().isdisjoint(alone):
+            self._descend(before)
+
+    def _descend(self, before: ChainIndex) -> None:
+        """Note how to go on with what older sets have written."""
+        kept = 0
+        for name, number in self.by_hash.items():
+            if name in before.by_hash:
+                kept |= self.chains[number].bits
+        older = [*before.ancestors.items(), (before.digest, Ancestor(before.all_bits, ()))]
+        for digest, ancestor in older[-_OLDEST:]:
+            kept_since = ancestor.kept & kept
+            new = [number for number, chain in self.chains.items() if not chain.bits & kept_since]
+            self.ancestors[digest] = Ancestor(kept_since, tuple(new))
+        self.ancestors.pop(self.digest, None)
 
     def step(  # noqa: C901 - one pass, because it is hot
         self, runs: Runs, event: Event, now: int, found: list[Taken]
@@ -288,7 +341,7 @@ class ChainIndex:
         self.tidy(chains, chains.newest)
         found = []
         room: float = math.inf
-        for number, chain in enumerate(self.chains):
+        for number, chain in self.chains.items():
             cap = chain.rule.spec.max_runs
             if cap is not None and not chains.eager & chain.bits:
                 left = cap - sum(1 for _ in self._alive(chains, number, chains.newest))
@@ -362,7 +415,13 @@ class ChainIndex:
                     floors[number] = entry.order
                     ended |= chain.bits
                     break
+        if not self.in_order and len(found) > 1:
+            found.sort(key=_rule_of)
         return ended
+
+
+def _rule_of(taken: Taken) -> int:
+    return taken.chain.rule.index
 
 
 def _front(
@@ -409,6 +468,28 @@ def _bits_by(keys: Sequence[int | None], chains: Sequence[Chain]) -> list[tuple[
         if key is not None:
             found[key] = found.get(key, 0) | chain.bits
     return sorted(found.items())
+
+
+def name_of(chain: Chain) -> bytes:
+    """Give structure hash and number of positions, 9 bytes."""
+    return chain.rule.structure_hash + bytes([len(chain.steps) - 1])
+
+
+def _key(predicate: Predicate) -> Key:
+    types = predicate.types
+    return None if types is None else tuple(sorted(types)), predicate.text
+
+
+def _chain(
+    rule: CompiledRule, steps: tuple[Step, ...], states: tuple[State, ...], bits: int
+) -> Chain:
+    within_ms = rule.spec.within_ms
+    assert within_ms is not None
+    names = tuple(rule.step_names[step.number] for step in steps)
+    return Chain(
+        rule, steps, states, within_ms, rule.spec.skip is Skip.PAST_LAST, bits, steps[:-1], names,
+        len(set(names)) < len(names),
+    )  # fmt: skip
 
 
 def _step(number: int, places: dict[int, int]) -> Step:

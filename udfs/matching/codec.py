@@ -170,7 +170,7 @@ class _Table:
 
 def decode(
     blob: bytes, rules: Mapping[bytes, CompiledRule], index: ChainIndex | None = None
-) -> Runs | None:
+) -> tuple[Runs, int] | None:
     """Read the front of runs. HOT.
 
     Args:
@@ -179,8 +179,9 @@ def decode(
         index: Those that are chains, None if none is.
 
     Returns:
-        The runs, still packed; None if they are of another rule set or an older version, so
-        that they must be opened.
+        The runs, still packed, and how many, at least, were dropped because their rule is not
+        known; None if they are of another rule set or an older version, so that they must be
+        opened.
 
     Raises:
         StateIncompatible: Another version, or not such bytes.
@@ -188,13 +189,18 @@ def decode(
     packed, tail = _front(blob)
     if blob[0] != VERSION:
         return None
-    chains = None
-    if packed.chains is not None:
-        chains = chain_codec.decode(index, packed.chains, tail)
-        if chains is None:
+    chains, dropped, section = None, 0, packed.chains
+    if section is not None:
+        found = chain_codec.decode(index, section, tail, packed.next_order - 1)
+        if found is None:
             return None
-    elif index is not None and not index.by_hash.keys().isdisjoint(packed.hashes):
-        return None
+        chains, dropped = found
+    if (
+        index is not None
+        and (section is None or section.digest != index.digest)
+        and not index.by_hash.keys().isdisjoint(packed.hashes)
+    ):
+        return None  # a chain whose runs were kept one by one
     numbers = packed.runs
     wakes = set()
     at = 0
@@ -216,7 +222,8 @@ def decode(
     runs.wakes = wakes
     runs.deadline = packed.deadline
     runs.blob = blob
-    return runs
+    runs.dirty = section is not None and index is not None and section.digest != index.digest
+    return runs, dropped
 
 
 def unpack(

@@ -100,7 +100,7 @@ def mark_eager(runs: Runs, index: ChainIndex) -> None:
         kept += [(number, place.node) for place in places if place.node is not None]
     for number, node in kept:
         newest[number] = max(newest.get(number, 0), node.entry.time)
-    for chain in index.chains:
+    for chain in index.chains.values():
         if chain.rule.index in newest:
             chains = runs.chains
             if chains is None:

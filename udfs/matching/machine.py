@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from udfs.events.event import Event
     from udfs.expressions import CodeCache
     from udfs.matching.build import Automaton
+    from udfs.matching.chain_layout import Layout
     from udfs.matching.ladders import Ladder, Starts
     from udfs.matching.result import Match
 
@@ -51,6 +52,8 @@ class Machine:
         current: int,
         *,
         chains: bool = True,
+        before: Machine | None = None,
+        layout: Layout | None = None,
     ) -> None:
         """Use `compile` instead.
 
@@ -59,6 +62,8 @@ class Machine:
             table: All predicates, by index.
             current: How many rules are in force; what comes after may only finish.
             chains: Whether rules that are chains are worked off together.
+            before: See `compile`.
+            layout: See `compile`.
         """
         rules = [
             compiled_rule(index, spec, automaton, finishing=index >= current)
@@ -72,7 +77,12 @@ class Machine:
         self._by_hash = {rule.structure_hash: rule for rule in rules}
         self._predicates = tuple(table)
         together = chains_of(rules, table) if chains else []
-        self._chains = ChainIndex(together, table) if together else None
+        self._chains: ChainIndex | None = None
+        if together:
+            alone = {rule.structure_hash for rule in rules}
+            alone.difference_update([rule.structure_hash for rule in together])
+            older = None if before is None else before.chain_index
+            self._chains = ChainIndex(together, table, older, layout, alone)
         self._wakes = wakes.index(
             [rule.start for rule in rules], table, current, {rule.index for rule in together}
         )
@@ -93,6 +103,8 @@ class Machine:
         compiler: Compiler | None = None,
         previous: Sequence[Mapping[str, Any]] = (),
         chains: bool = True,
+        before: Machine | None = None,
+        layout: Layout | None = None,
     ) -> Machine:
         """Compile a rule set.
 
@@ -106,6 +118,8 @@ class Machine:
                 replaces keep their runs until their window has passed.
             chains: Whether rules that are chains are worked off together; the answers are the
                 same.
+            before: What was in force before: its state is taken over more quickly.
+            layout: `Machine.layout` of what has written the state, if `before` is not known.
 
         Returns:
             The machine.
@@ -122,7 +136,9 @@ class Machine:
             check_rules(previous, "previous", default_max_runs)[0], [spec for spec, _ in current]
         )
         compiled = [*current, *automata_of(old, table, "previous", [])]
-        machine = cls(compiled, table.predicates, len(current), chains=chains)
+        machine = cls(
+            compiled, table.predicates, len(current), chains=chains, before=before, layout=layout
+        )
         machine._expression_errors = table.errors()
         return machine
 
@@ -136,6 +152,16 @@ class Machine:
     def predicates(self) -> tuple[Predicate, ...]:
         """All conditions, each distinct one once, by index."""
         return self._predicates
+
+    @property
+    def chain_index(self) -> ChainIndex | None:
+        """The rules that are worked off together, None if there are none."""
+        return self._chains
+
+    @property
+    def layout(self) -> Layout | None:
+        """What the bits of the chains stand for, None if there are no chains."""
+        return None if self._chains is None else self._chains.layout
 
     @property
     def expression_errors(self) -> int:
@@ -190,11 +216,14 @@ class Machine:
         """
         if not blob:
             return Runs()
-        runs = codec.decode(blob, self._by_hash, self._chains)
-        if runs is None:
-            runs, unknown = codec.unpack(blob, self._by_hash, self._chains, self._predicates)
+        found = codec.decode(blob, self._by_hash, self._chains)
+        if found is None:
+            found = codec.unpack(blob, self._by_hash, self._chains, self._predicates)
+            found[0].dirty = True
+        runs, unknown = found
+        if runs.dirty:
             self.unknown_runs += unknown
-            runs.dirty = runs.changed = True
+            runs.changed = True
             runs.deadline_exact = False
             self.next_deadline(runs)
         return runs

@@ -15,6 +15,7 @@ from udfs.features.lookup import Lookup
 from udfs.features.names import Catalogue
 from udfs.schemas import schema_faults, validator
 from udfs.scoring.inputs import Inputs
+from udfs.slices import Work, finish
 
 _ALWAYS: Final = ("f", "at", "subject")
 """Names that every flow's expressions know: features, trigger's time, whom it concerns."""
@@ -301,7 +302,14 @@ class _Compiler:
 def compile_flows(
     specs: Sequence[Any], context: Context, cache: CodeCache | None = None, where: str = "flows"
 ) -> list[Flow]:
-    """Compile all flows of a manifest.
+    """Do `compiling` in one go."""
+    return finish(compiling(specs, context, cache, where))
+
+
+def compiling(
+    specs: Sequence[Any], context: Context, cache: CodeCache | None = None, where: str = "flows"
+) -> Work[list[Flow]]:
+    """Compile all flows of a manifest, one at a time.
 
     Args:
         specs: Flow specs, as decoded from JSON.
@@ -335,6 +343,7 @@ def compile_flows(
         faults.extend(compiler.faults)
         if flow is not None:
             flows.append(flow)
+        yield
     if faults:
         raise ConfigInvalid(faults)
     return flows

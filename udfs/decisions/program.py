@@ -9,14 +9,15 @@ from feature_dist.pointer import TablePointer
 from feature_dist.pointer import read_pointers as read_table_pointers
 from udfs.aggregation import Plan
 from udfs.decisions.fit import inputs_of
-from udfs.decisions.flows import Context, Flow, compile_flows
+from udfs.decisions.flows import Context, Flow, compiling
 from udfs.decisions.resources import Resources
 from udfs.errors import ConfigInvalid, Fault
 from udfs.expressions import CodeCache
 from udfs.features.names import Catalogue
-from udfs.matching import Machine
+from udfs.matching import Layout, Machine
 from udfs.scoring.inputs import Inputs
 from udfs.scoring.pointer import read_pointers as read_model_pointers
+from udfs.slices import Work, finish
 
 _DAY_MS: Final = 86_400_000
 
@@ -119,7 +120,21 @@ class Program:
         cache: CodeCache | None = None,
         payload: bytes = b"",
     ) -> Program:
-        """Compile the parts of a manifest and check them against each other.
+        """Do `compiling` in one go."""
+        return finish(cls.compiling(revision, parts, topics, cache, payload))
+
+    @classmethod
+    def compiling(
+        cls,
+        revision: int,
+        parts: Mapping[str, Sequence[Any]],
+        topics: Collection[str],
+        cache: CodeCache | None = None,
+        payload: bytes = b"",
+        before: Program | None = None,
+        layout: Layout | None = None,
+    ) -> Work[Program]:
+        """Compile the parts of a manifest and check them against each other, piece by piece.
 
         Args:
             revision: Of the manifest.
@@ -128,6 +143,8 @@ class Program:
             topics: Topics that actions may write.
             cache: Compiled code of expressions; filled with what it lacks.
             payload: The manifest itself, kept beside the journals that depend on it.
+            before: What is in force: its state is taken over more quickly.
+            layout: `Machine.layout` of what has written the state, if `before` is not known.
 
         Raises:
             ConfigInvalid: With all faults of all parts.
@@ -135,13 +152,17 @@ class Program:
         faults: list[Fault] = []
         machine = plan = None
         try:
-            machine = Machine.compile(parts.get("rules", ()), cache)
+            machine = yield from Machine.compiling(
+                parts.get("rules", ()), cache,
+                before=None if before is None else before.machine, layout=layout,
+            )  # fmt: skip
         except ConfigInvalid as error:
             faults.extend(error.faults)
         try:
             plan = Plan.compile(parts.get("aggregates", ()), cache)
         except ConfigInvalid as error:
             faults.extend(error.faults)
+        yield
         tables: list[TablePointer] = []
         models: dict[str, Inputs] = {}
         try:
@@ -164,7 +185,7 @@ class Program:
         )
         flows: list[Flow] = []
         try:
-            flows = compile_flows(parts.get("flows", ()), context, cache)
+            flows = yield from compiling(parts.get("flows", ()), context, cache)
         except ConfigInvalid as error:
             faults.extend(error.faults)
         if faults or machine is None or plan is None:

@@ -7,10 +7,11 @@ import importlib.util
 import sys
 
 import msgspec
+from msgspec import structs
 
 from udfs.expressions.names import Names
 
-FORMAT = 3
+FORMAT = 4
 """Rises with every change of the generated code or of the helpers' names."""
 _MAGIC = b"millrace-cel"
 _DIGEST_BYTES = 32
@@ -50,8 +51,17 @@ class Compiled(msgspec.Struct, frozen=True, array_like=True):
 
 class _Entry(msgspec.Struct, frozen=True, array_like=True):
     text: str
-    names: Names
-    compiled: Compiled
+    names: int
+    shape: int
+    constants: tuple[int | float | str, ...]
+
+
+class _Dump(msgspec.Struct, frozen=True, array_like=True):
+    """Many texts differ in nothing but constants: what they share is written once."""
+
+    names: list[Names]
+    shapes: list[Compiled]
+    entries: list[_Entry]
 
 
 class CodeCache:
@@ -80,9 +90,19 @@ class CodeCache:
         self._entries[text, names] = compiled
 
     def dump(self) -> bytes:
-        """All entries: tag, SHA-256 of the rest, MessagePack list of entries."""
-        entries = [_Entry(text, names, found) for (text, names), found in self._entries.items()]
-        body = msgspec.msgpack.encode(entries)
+        """All entries: tag, SHA-256 of the rest, MessagePack of `_Dump`."""
+        names: dict[Names, int] = {}
+        shapes: dict[Compiled, int] = {}
+        entries = [
+            _Entry(
+                text,
+                names.setdefault(known, len(names)),
+                shapes.setdefault(structs.replace(found, constants=()), len(shapes)),
+                found.constants,
+            )
+            for (text, known), found in self._entries.items()
+        ]
+        body = msgspec.msgpack.encode(_Dump(list(names), list(shapes), entries))
         return _tag() + hashlib.sha256(body).digest() + body
 
     @classmethod
@@ -94,6 +114,11 @@ class CodeCache:
         digest = data[len(tag) : len(tag) + _DIGEST_BYTES]
         if not data.startswith(tag) or hashlib.sha256(body).digest() != digest:
             return cache
-        for entry in msgspec.msgpack.decode(body, type=list[_Entry]):
-            cache.put(entry.text, entry.names, entry.compiled)
+        dump = msgspec.msgpack.decode(body, type=_Dump)
+        for entry in dump.entries:
+            shape = dump.shapes[entry.shape]
+            compiled = (
+                structs.replace(shape, constants=entry.constants) if entry.constants else shape
+            )
+            cache.put(entry.text, dump.names[entry.names], compiled)
         return cache

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from udfs.matching.predicates import PredicateTable
+    from udfs.slices import Work
 
 
 def automata_of(
     specs: Sequence[RuleSpec | None], table: PredicateTable, where: str, faults: list[Fault]
-) -> list[tuple[RuleSpec, Automaton]]:
-    """Give rules with their automata, those left out that have faults.
+) -> Work[list[tuple[RuleSpec, Automaton]]]:
+    """Give rules with their automata, those left out that have faults; a rule at a time.
 
     Args:
         specs: The rules, None where nothing can be made of one.
@@ -35,6 +36,7 @@ def automata_of(
             automaton = _automaton(spec, table, f"{where}[{index}]", faults)
             if automaton is not None:
                 found.append((spec, automaton))
+        yield
     return found
 
 

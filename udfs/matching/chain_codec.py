@@ -93,8 +93,10 @@ def decode(
     dropped = (chains.waiting & ~ancestor.kept).bit_count()
     chains.waiting &= ancestor.kept
     chains.eager &= ancestor.kept
-    # A new chain looks at no event that came before it.
-    chains.floors |= dict.fromkeys(ancestor.new, newest)
+    known = index.chains
+    chains.floors = {
+        number: floor for number, floor in chains.floors.items() if number in known
+    } | dict.fromkeys(ancestor.new, newest)  # a new chain looks at no event from before it
     index.fit(chains)
     return chains, dropped
 

@@ -23,21 +23,19 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from udfs.matching import chain_state
-from udfs.matching.bits import Kind
-from udfs.matching.chain import Chain, Step, Taken, path
-from udfs.matching.chain_layout import Key, Layout, lay_out
+from udfs.matching.chain import Taken
 from udfs.matching.chain_state import Chains
 from udfs.matching.runs import Entry, Node
-from udfs.matching.spec import Skip
 from udfs.matching.tracks import Track, Tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from udfs.events.event import Event
     from udfs.matching.automaton import State
-    from udfs.matching.predicates import Predicate
-    from udfs.matching.rule import CompiledRule
+    from udfs.matching.bits import Kind
+    from udfs.matching.chain import Chain, Step
+    from udfs.matching.chain_layout import Layout
     from udfs.matching.runs import Runs
 
 _OLDEST: Final = 64
@@ -60,18 +58,16 @@ class Ancestor(msgspec.Struct, frozen=True, gc=False):
 
 
 class ChainIndex:
-    """The chains of a rule set. A chain's number is its first position.
+    """The chains of a rule set (see `udfs.matching.chain_making`).
 
     Args:
-        rules: Rules for which `is_chain` holds.
-        table: The predicates of the machine, by index.
-        before: What was in force before: what stays, stays where it was.
-        layout: How it was laid out when state was written, if that is known.
-        alone: Structure hashes of the rules that are no chains.
+        chains: The chains, by number, in the order of the rules. The number of a chain is its
+            first position.
+        kinds: What events of each kind do, by number.
+        layout: What the bits stand for.
 
     Attributes:
-        chains: The chains, by number, in the order of the rules.
-        layout: What the bits stand for.
+        in_order: Whether the numbers rise with the order of the rules.
         digest: 8 bytes that change when bits lose their meaning.
         ancestors: By digest: how to go on with what an older set has written.
         kinds: What events do, by type.
@@ -84,79 +80,39 @@ class ChainIndex:
         places: First position of each chain, uint32.
     """
 
-    def __init__(
-        self,
-        rules: Sequence[CompiledRule],
-        table: Sequence[Predicate],
-        before: ChainIndex | None = None,
-        layout: Layout | None = None,
-        alone: Collection[bytes] = (),
-    ) -> None:
-        paths = [path(rule) for rule in rules]
-        wanted = {
-            rule.structure_hash: len(moves) - 1
-            for rule, (moves, _) in zip(rules, paths, strict=True)
-        }
-        keys: dict[Key, Predicate] = {}
-        for moves, _ in paths:
-            for move in moves:
-                predicate = table[move.needs[0][0]]
-                keys[_key(predicate)] = predicate
-        known = layout if before is None else before.layout
-        self.layout: Layout
-        self.layout, inherited = lay_out(wanted, list(keys), known)
-        self.widths = self.layout.widths
-        uses: dict[Key, list[int]] = {key: [0, 0] for key in keys}
-        places: dict[Key, dict[int, int]] = {key: {} for key in keys}
-        for kind, bits in enumerate(self.layout.predicates):
-            for bit, key in enumerate(bits):
-                if key is not None:
-                    places[key][kind] = bit
+    def __init__(self, chains: dict[int, Chain], kinds: tuple[Kind, ...], layout: Layout) -> None:
+        self.chains = chains
+        self.layout = layout
+        self.widths = layout.widths
+        self.kinds = dict(zip(layout.kinds, kinds, strict=True))
+        self.others = self.kinds.pop(None, None)
+        self._kinds = kinds
         self._final = self.all_bits = 0
         self._at: dict[int, int] = {}
         """The chain of each position."""
-        self.chains: dict[int, Chain] = {}
-        for rule, (moves, states) in zip(rules, paths, strict=True):
-            first, count = self.layout.chains[rule.structure_hash]
-            self._final |= 1 << (first + count - 1)
-            self._at |= dict.fromkeys(range(first, first + count), first)
-            steps = []
-            for place, move in enumerate(moves):
-                key = _key(table[move.needs[0][0]])
-                uses[key][place > 0] |= 1 << (first + max(place - 1, 0))
-                steps.append(_step(move.step, places[key]))
-            chain = _chain(rule, tuple(steps), states, ((1 << count) - 1) << first)
-            self.chains[first] = chain
+        for first, chain in chains.items():
+            end = first + len(chain.front)
+            self._final |= 1 << (end - 1)
+            self._at |= dict.fromkeys(range(first, end), first)
             self.all_bits |= chain.bits
-        self.in_order = sorted(self.chains) == list(self.chains)
-        self._kinds = tuple(
-            Kind(
-                number,
-                [
-                    (keys[key], (1 << bit, uses[key][0], uses[key][1]))
-                    for bit, key in enumerate(bits)
-                    if key is not None
-                ],
-            )
-            for number, bits in enumerate(self.layout.predicates)
-        )
-        self.kinds = dict(zip(self.layout.kinds, self._kinds, strict=True))
-        self.others = self.kinds.pop(None, None)
-        chains = list(self.chains.values())
-        self.longest_ms = max(chain.within_ms for chain in chains)
-        self.by_hash = {chain.rule.structure_hash: number for number, chain in self.chains.items()}
-        self._caps = _bits_by([chain.rule.spec.max_runs for chain in chains], chains)
-        self._windows = _bits_by([chain.within_ms for chain in chains], chains)
-        self.names = b"".join(name_of(chain) for chain in chains)
-        self.places = array("I", self.chains).tobytes()
-        caps = [chain.rule.spec.max_runs for _, chain in sorted(self.chains.items())]
-        self.digest = hashlib.sha256(self.layout.digest() + repr(caps).encode()).digest()[:8]
+        self.in_order = sorted(chains) == list(chains)
+        found = list(chains.values())
+        self.longest_ms = max(chain.within_ms for chain in found)
+        self.by_hash = {chain.rule.structure_hash: number for number, chain in chains.items()}
+        self._caps = _bits_by([chain.rule.spec.max_runs for chain in found], found)
+        self._windows = _bits_by([chain.within_ms for chain in found], found)
+        self.names = b"".join(name_of(chain) for chain in found)
+        self.places = array("I", chains).tobytes()
+        caps = [chain.rule.spec.max_runs for _, chain in sorted(chains.items())]
+        self.digest = hashlib.sha256(layout.digest() + repr(caps).encode()).digest()[:8]
         self.ancestors: dict[bytes, Ancestor] = {}
-        if before is not None and inherited and before.by_hash.keys().isdisjoint(alone):
-            self._descend(before)
 
-    def _descend(self, before: ChainIndex) -> None:
-        """Note how to go on with what older sets have written."""
+    def descend(self, before: ChainIndex) -> None:
+        """Note how to go on with what older sets have written.
+
+        Args:
+            before: The set before, whose bits stand for the same.
+        """
         kept = 0
         for name, number in self.by_hash.items():
             if name in before.by_hash:
@@ -473,27 +429,3 @@ def _bits_by(keys: Sequence[int | None], chains: Sequence[Chain]) -> list[tuple[
 def name_of(chain: Chain) -> bytes:
     """Give structure hash and number of positions, 9 bytes."""
     return chain.rule.structure_hash + bytes([len(chain.steps) - 1])
-
-
-def _key(predicate: Predicate) -> Key:
-    types = predicate.types
-    return None if types is None else tuple(sorted(types)), predicate.text
-
-
-def _chain(
-    rule: CompiledRule, steps: tuple[Step, ...], states: tuple[State, ...], bits: int
-) -> Chain:
-    within_ms = rule.spec.within_ms
-    assert within_ms is not None
-    names = tuple(rule.step_names[step.number] for step in steps)
-    return Chain(
-        rule, steps, states, within_ms, rule.spec.skip is Skip.PAST_LAST, bits, steps[:-1], names,
-        len(set(names)) < len(names),
-    )  # fmt: skip
-
-
-def _step(number: int, places: dict[int, int]) -> Step:
-    if len(places) > 1:
-        return Step(number, places, -1, 0)
-    [(kind, bit)] = places.items()
-    return Step(number, places, kind, bit)

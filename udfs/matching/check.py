@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from udfs.errors import Fault
 from udfs.matching.shape import shape_faults
 from udfs.matching.spec import RuleSpec, Skip, StepSpec, Then
 from udfs.matching.steps import Steps, duration_of
+from udfs.slices import Work, finish
 
 DEFAULT_MAX_RUNS: Final = 1_000
 """Partial matches a user may have of one rule in a job: bounds state and time per event."""
+
+
+Checked: TypeAlias = tuple[list[RuleSpec | None], list[Fault]]
+"""One entry a rule, None where nothing can be made of it; and all the faults."""
 
 
 def check_rules(
     rules: Sequence[Mapping[str, Any]],
     where: str = "rules",
     default_max_runs: int | None = DEFAULT_MAX_RUNS,
-) -> tuple[list[RuleSpec | None], list[Fault]]:
-    """Check rules and fill in defaults.
+) -> Checked:
+    """Do `checking` in one go."""
+    return finish(checking(rules, where, default_max_runs))
+
+
+def checking(
+    rules: Sequence[Mapping[str, Any]],
+    where: str = "rules",
+    default_max_runs: int | None = DEFAULT_MAX_RUNS,
+) -> Work[Checked]:
+    """Check rules and fill in defaults, a rule at a time.
 
     Args:
         rules: As decoded from JSON.
@@ -48,6 +62,7 @@ def check_rules(
                 found.append(Fault(f"{place}.rule", problem, "give every rule its own name"))
         specs.append(spec)
         faults += found
+        yield
     return specs, faults
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from udfs.matching import chain_codec
-from udfs.matching.chains import ChainIndex
+from udfs.matching.chain_making import making
 from udfs.matching.runs import NEVER, Place, Queues, Run, Runs
+from udfs.slices import finish
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from udfs.matching.automaton import State
     from udfs.matching.chain_state import Section
+    from udfs.matching.chains import ChainIndex
     from udfs.matching.predicates import Predicate
     from udfs.matching.rule import CompiledRule
     from udfs.matching.runs import Entry, Node
@@ -139,7 +141,7 @@ def take_over(
         if rule is None:
             unknown += chain.waiting
         elif not chain.eager:
-            alone = ChainIndex([rule], table)
+            alone = finish(making([rule], table))
             kept = alone.nothing()
             kept.floors[0] = chain.floor
             for entry in entries:

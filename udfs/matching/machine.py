@@ -9,27 +9,29 @@ from udfs.matching import codec, handover, lines, plain, queues, wakes
 from udfs.matching.ages import Ages
 from udfs.matching.assembly import automata_of, compiled_rule, finishing
 from udfs.matching.chain import Taken, chains_of
-from udfs.matching.chains import ChainIndex
-from udfs.matching.check import DEFAULT_MAX_RUNS, check_rules
+from udfs.matching.chain_making import making
+from udfs.matching.check import DEFAULT_MAX_RUNS, check_rules, checking
 from udfs.matching.conditions import cel
 from udfs.matching.costs import Sampler
 from udfs.matching.found import Found, in_order
 from udfs.matching.predicates import Compiler, Predicate, PredicateTable
 from udfs.matching.rule import CompiledRule
 from udfs.matching.runs import Entry, Runs, deadline_of
-from udfs.matching.spec import RuleSpec
 from udfs.matching.turn import Turn
 from udfs.matching.watch import Watch
+from udfs.slices import finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from udfs.events.event import Event
     from udfs.expressions import CodeCache
-    from udfs.matching.build import Automaton
     from udfs.matching.chain_layout import Layout
+    from udfs.matching.chains import ChainIndex
     from udfs.matching.ladders import Ladder, Starts
     from udfs.matching.result import Match
+    from udfs.matching.wakes import Wakes
+    from udfs.slices import Work
 
 
 class Machine:
@@ -47,28 +49,21 @@ class Machine:
 
     def __init__(
         self,
-        compiled: Sequence[tuple[RuleSpec, Automaton]],
-        table: Sequence[Predicate],
+        rules: Sequence[CompiledRule],
         current: int,
-        *,
-        chains: bool = True,
-        before: Machine | None = None,
-        layout: Layout | None = None,
+        table: Sequence[Predicate],
+        chains: ChainIndex | None,
+        others: Wakes,
     ) -> None:
         """Use `compile` instead.
 
         Args:
-            compiled: Checked rules, each with its automaton.
-            table: All predicates, by index.
+            rules: Compiled.
             current: How many rules are in force; what comes after may only finish.
-            chains: Whether rules that are chains are worked off together.
-            before: See `compile`.
-            layout: See `compile`.
+            table: All predicates, by index.
+            chains: The rules that are worked off together.
+            others: What wakes the runs of all others.
         """
-        rules = [
-            compiled_rule(index, spec, automaton, finishing=index >= current)
-            for index, (spec, automaton) in enumerate(compiled)
-        ]
         self.rules: tuple[CompiledRule, ...] = tuple(rules)
         self.overflowed: dict[str, int] = {}
         self._expression_errors: Callable[[], int] = lambda: 0
@@ -76,19 +71,11 @@ class Machine:
         self._has_gaps = any(rule.has_gaps for rule in rules)
         self._by_hash = {rule.structure_hash: rule for rule in rules}
         self._predicates = tuple(table)
-        together = chains_of(rules, table) if chains else []
-        self._chains: ChainIndex | None = None
-        if together:
-            alone = {rule.structure_hash for rule in rules}
-            alone.difference_update([rule.structure_hash for rule in together])
-            older = None if before is None else before.chain_index
-            self._chains = ChainIndex(together, table, older, layout, alone)
-        self._wakes = wakes.index(
-            [rule.start for rule in rules], table, current, {rule.index for rule in together}
-        )
-        self._others = len(together) < len(rules)
+        self._chains = chains
+        self._wakes = others
+        self._others = chains is None or len(chains.chains) < len(rules)
         self.event_types = self._event_types()
-        self.watch: Watch | None = Watch([spec for spec, _ in compiled[:current]])
+        self.watch: Watch | None = Watch([rule.spec for rule in self.rules[:current]])
         self.sampler: Sampler | None = None
         self.ages = Ages(self.rules[:current])
 
@@ -106,7 +93,29 @@ class Machine:
         before: Machine | None = None,
         layout: Layout | None = None,
     ) -> Machine:
-        """Compile a rule set.
+        """Do `compiling` in one go."""
+        return finish(
+            cls.compiling(
+                rules, cache, where, default_max_runs=default_max_runs, compiler=compiler,
+                previous=previous, chains=chains, before=before, layout=layout,
+            )
+        )  # fmt: skip
+
+    @classmethod
+    def compiling(
+        cls,
+        rules: Sequence[Mapping[str, Any]],
+        cache: CodeCache | None = None,
+        where: str = "rules",
+        *,
+        default_max_runs: int | None = DEFAULT_MAX_RUNS,
+        compiler: Compiler | None = None,
+        previous: Sequence[Mapping[str, Any]] = (),
+        chains: bool = True,
+        before: Machine | None = None,
+        layout: Layout | None = None,
+    ) -> Work[Machine]:
+        """Compile a rule set, a rule at a time.
 
         Args:
             rules: As decoded from JSON; see docs/rules.md.
@@ -127,18 +136,33 @@ class Machine:
         Raises:
             ConfigInvalid: With all the faults of all the rules.
         """
-        specs, faults = check_rules(rules, where, default_max_runs)
+        specs, faults = yield from checking(rules, where, default_max_runs)
         table = PredicateTable(compiler or cel(cache))
-        current = automata_of(specs, table, where, faults)
+        current = yield from automata_of(specs, table, where, faults)
         if faults:
             raise ConfigInvalid(faults)
         old = finishing(
             check_rules(previous, "previous", default_max_runs)[0], [spec for spec, _ in current]
         )
-        compiled = [*current, *automata_of(old, table, "previous", [])]
-        machine = cls(
-            compiled, table.predicates, len(current), chains=chains, before=before, layout=layout
-        )
+        compiled = [*current, *(yield from automata_of(old, table, "previous", []))]
+        found = []
+        for index, (spec, automaton) in enumerate(compiled):
+            found.append(compiled_rule(index, spec, automaton, finishing=index >= len(current)))
+            yield
+        predicates = table.predicates
+        together = chains_of(found, predicates) if chains else []
+        yield
+        chained: ChainIndex | None = None
+        if together:
+            alone = {rule.structure_hash for rule in found}
+            alone.difference_update([rule.structure_hash for rule in together])
+            older = None if before is None else before.chain_index
+            chained = yield from making(together, predicates, older, layout, alone)
+        others = yield from wakes.index(
+            [rule.start for rule in found], predicates, len(current),
+            {rule.index for rule in together},
+        )  # fmt: skip
+        machine = cls(found, len(current), predicates, chained, others)
         machine._expression_errors = table.errors()
         return machine
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from udfs.matching.automaton import State
     from udfs.matching.predicates import Predicate
+    from udfs.slices import Work
 
 
 class Beginnings(msgspec.Struct, frozen=True):
@@ -56,8 +57,8 @@ def index(
     table: Sequence[Predicate],
     current: int,
     elsewhere: Collection[int] = (),
-) -> Wakes:
-    """Number what wakes each state (sets `State.wake`) and give the index.
+) -> Work[Wakes]:
+    """Number what wakes each state (sets `State.wake`) and give the index, a state at a time.
 
     Args:
         starts: The start states, in rule order.
@@ -67,7 +68,7 @@ def index(
     """
     types = sorted({name for predicate in table for name in predicate.types or ()})
     every: list[str | None] = [*types, None]
-    may_hold = {name: frozenset(p.index for p in table if p.may_hold(name)) for name in every}
+    may_hold = _may_hold(table, every)
     numbers: dict[frozenset[str | None], int] = {}
     relevant_types: dict[tuple[object, ...], frozenset[str | None]] = {}
     for state in _resting_places(starts):
@@ -84,18 +85,34 @@ def index(
             )
             relevant_types[shape] = wakers
         state.wake = numbers.setdefault(wakers, len(numbers))
+        yield
     by_type = {
         name: frozenset(number for wakers, number in numbers.items() if name in wakers)
         for name in every
     }
     begun_here = [state for state in starts[:current] if state.rule not in elsewhere]
-    begin = {name: _beginnings(_starts(begun_here, table, name), table) for name in every}
+    begin = {}
+    for name in every:
+        begin[name] = _beginnings(_starts(begun_here, table, name), table)
+        yield
     return Wakes(
         starts={name: begin[name] for name in types},
         starts_other=begin[None],
         buckets={name: by_type[name] for name in types},
         buckets_other=by_type[None],
     )
+
+
+def _may_hold(
+    table: Sequence[Predicate], every: Iterable[str | None]
+) -> dict[str | None, frozenset[int]]:
+    """Give the predicates (by index) that an event of a type can fulfil, by type."""
+    of_all = [predicate.index for predicate in table if predicate.types is None]
+    found: dict[str | None, list[int]] = {name: [*of_all] for name in every}
+    for predicate in table:
+        for name in predicate.types or ():
+            found[name].append(predicate.index)
+    return {name: frozenset(indexes) for name, indexes in found.items()}
 
 
 def _beginnings(starts: Starts, table: Sequence[Predicate]) -> Beginnings:

@@ -8,6 +8,7 @@ stream goes on with what it has.
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -21,13 +22,16 @@ from udfs.decisions.program import Program
 from udfs.decisions.records import Record
 from udfs.errors import ConfigInvalid, Fault, LoadFailed, MillraceError
 from udfs.expressions import CodeCache
+from udfs.matching import Layout
 from udfs.runtime.loader import Loader
 from udfs.runtime.warehouse import NOTHING, Needs, Warehouse
+from udfs.slices import Sliced, finish
 
 MESSAGES: Final = ""
 """Topic of the watcher's lines that are for the workers; all others are records for Kafka."""
 
 COMMITTED: Final = "committed"
+LAYOUT: Final = "layout"
 KILLED: Final = "killed"
 
 _log = structlog.get_logger("millrace.switching")
@@ -44,6 +48,23 @@ class Message(msgspec.Struct):
     flows: list[str] = []
     rules: list[str] = []
     all: bool = False
+
+
+_SLICE_S: Final = 0.003
+"""A batch more may take so long while a revision is compiled."""
+
+_LONG_SLICE_S: Final = 0.02
+"""So long may be worked on it with each poll where there are hardly any batches."""
+
+_BUSY: Final = 3
+"""Batches since the last poll from which on they see to the progress."""
+
+
+class _Compiling(msgspec.Struct):
+    prepare_id: str
+    resolved: Resolved
+    payload: bytes
+    work: Sliced[Program]
 
 
 class _Prepared(msgspec.Struct):
@@ -65,6 +86,7 @@ class Switching:
         acks: Name of the topic for acknowledgements.
         warehouse: Tables and models of this subtask.
         loader: Brings them here.
+        clock: Gives seconds.
 
     Raises:
         ConfigInvalid: The shipped manifest does not compile.
@@ -79,6 +101,7 @@ class Switching:
         acks: str,
         warehouse: Warehouse,
         loader: Loader,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._job = job
         self._subtask = subtask
@@ -86,18 +109,22 @@ class Switching:
         self._acks = acks
         self._warehouse = warehouse
         self._loader = loader
+        self._clock = clock
+        self._compiling: _Compiling | None = None
+        self._batches = 0
+        """Since the last poll."""
         self._prepared: _Prepared | None = None
         self._loading: _Prepared | None = None
         self._before = NOTHING
         self._sweeping = False
         self.kill = NOTHING_KILLED
-        self.program = self._compile(shipped, None)
+        self.program = self._compile(shipped)
         self._digest = shipped.digest
         self._needs = Needs.of(shipped)
 
     def recompile(self, payload: bytes) -> Program:
         """Make a program of a manifest that a shard has kept, without tables and models."""
-        return self._compile(Resolved.load(payload), None)
+        return self._compile(Resolved.load(payload))
 
     def restore(self, get: Callable[[str], bytes | None]) -> None:
         """Take what a checkpoint holds, if it is newer than what the driver shipped, and load it.
@@ -114,7 +141,7 @@ class Switching:
         if payload is not None:
             resolved = Resolved.load(payload)
             if resolved.revision > self.program.revision:
-                self.program = self._compile(resolved, None)
+                self.program = self._compile(resolved, _layout(get(LAYOUT)))
                 self._digest = resolved.digest
                 self._needs = Needs.of(resolved)
         result = self._loader.run(self._warehouse.task(self._needs, ())) if self._reads() else None
@@ -169,16 +196,41 @@ class Switching:
         try:
             resolved = Resolved.load(payload)
             if (resolved.revision, resolved.digest) == (self.program.revision, self._digest):
-                program = self.program  # runs already, as after a restart of the watcher
-            elif resolved.revision <= self.program.revision:
+                # Runs already, as after a restart of the watcher.
+                return self._load(message.prepare_id, resolved, payload, self.program, now_ms)
+            if resolved.revision <= self.program.revision:
                 raise ConfigInvalid([_not_higher(resolved.revision, self.program.revision)])
-            else:
-                cache = CodeCache.load(base64.b64decode(message.code)) if message.code else None
-                program = self._compile(resolved, cache)
-            needs = Needs.of(resolved)
         except ConfigInvalid as error:
             return [self._ack(message.revision, message.prepare_id, error.faults, now_ms)]
-        found = _Prepared(message.prepare_id, program, resolved.digest, payload, needs)
+        cache = CodeCache.load(base64.b64decode(message.code)) if message.code else None
+        work = Program.compiling(
+            resolved.revision, resolved.parts(), self._topics, cache, payload, self.program
+        )
+        self._compiling = _Compiling(
+            message.prepare_id, resolved, payload, Sliced(work, self._clock)
+        )
+        return self._compiled(now_ms)
+
+    def _compiled(self, now_ms: int) -> list[Record]:
+        """Go on with compiling, and with what comes then."""
+        found = self._compiling
+        assert found is not None
+        batches, self._batches = self._batches, 0
+        if not found.work.go_on(_LONG_SLICE_S if batches < _BUSY else _SLICE_S):
+            return []
+        self._compiling = None
+        try:
+            program = found.work.result()
+        except ConfigInvalid as error:
+            return [self._ack(found.resolved.revision, found.prepare_id, error.faults, now_ms)]
+        return self._load(found.prepare_id, found.resolved, found.payload, program, now_ms)
+
+    def _load(
+        self, prepare_id: str, resolved: Resolved, payload: bytes, program: Program, now_ms: int
+    ) -> list[Record]:
+        """See to it that a program has its tables and models."""
+        needs = Needs.of(resolved)
+        found = _Prepared(prepare_id, program, resolved.digest, payload, needs)
         missing = self._warehouse.missing(needs)
         if missing == NOTHING:
             return [self._ready(found, now_ms)]
@@ -187,6 +239,8 @@ class Switching:
         return []
 
     def _poll(self, now_ms: int) -> list[Record]:
+        if self._compiling is not None:
+            return self._compiled(now_ms)
         result = self._loader.poll()
         found = self._loading
         if result is None or found is None:
@@ -220,12 +274,13 @@ class Switching:
         return Record(self._acks, self._job.encode(), ack.encode(), {})
 
     def _abort(self, prepare_id: str) -> None:
-        under_way = self._loading or self._prepared
+        under_way = self._compiling or self._loading or self._prepared
         if under_way is not None and under_way.prepare_id == prepare_id:
             self._drop()
 
     def _drop(self) -> None:
         """Forget what was prepared, or is being prepared, and what was loaded for it alone."""
+        self._compiling = None
         if self._loading is not None or self._prepared is not None:
             self._loading = self._prepared = None
             self._loader.stop()
@@ -239,7 +294,14 @@ class Switching:
             self._sweeping = True
 
     def look_after(self) -> None:
-        """Take note of the end of a process that removes what nobody needs."""
+        """Go on with what is to be done beside the batches; called with each.
+
+        A revision is compiled a slice at a time, and the end of a process that removes what
+        nobody needs is noted.
+        """
+        self._batches += 1
+        if self._compiling is not None:
+            self._compiling.work.go_on(_SLICE_S)
         if self._sweeping and (self._loading is not None or self._loader.poll() is not None):
             self._sweeping = False
 
@@ -258,12 +320,21 @@ class Switching:
         self.program = prepared.program
         self._digest = prepared.digest
         put(COMMITTED, prepared.payload)
+        layout = self.program.machine.layout
+        put(LAYOUT, b"" if layout is None else msgspec.msgpack.encode(layout))
         self._sweep()
 
-    def _compile(self, resolved: Resolved, cache: CodeCache | None) -> Program:
-        return Program.compile(
-            resolved.revision, resolved.parts(), self._topics, cache, resolved.dump()
-        )
+    def _compile(self, resolved: Resolved, layout: Layout | None = None) -> Program:
+        return finish(
+            Program.compiling(
+                resolved.revision, resolved.parts(), self._topics, None, resolved.dump(),
+                layout=layout,
+            )
+        )  # fmt: skip
+
+
+def _layout(packed: bytes | None) -> Layout | None:
+    return msgspec.msgpack.decode(packed, type=Layout) if packed else None
 
 
 def _not_higher(revision: int, runs: int) -> Fault:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -23,15 +24,24 @@ from udfs.runtime.watch_process import validate
 
 
 class Worker:
-    """A subtask with its broadcast state."""
+    """A subtask with its broadcast state.
 
-    def __init__(self, shipped: Resolved, state: dict[str, bytes] | None = None) -> None:
+    Args:
+        shipped: What the driver resolved.
+        state: Of an earlier attempt.
+        second: What a look at the clock takes, s.
+    """
+
+    def __init__(
+        self, shipped: Resolved, state: dict[str, bytes] | None = None, second: float = 0.0
+    ) -> None:
         self.state: dict[str, bytes] = state or {}
         shelf = Shelf(Path("/nowhere"), Owned(0, 1, 1))
         warehouse = Warehouse(shelf, "litert", DIGEST)
         self.switching = Switching(
-            shipped, "job", 3, {"decisions"}, "acks", warehouse, ProcessLoader()
-        )
+            shipped, "job", 3, {"decisions"}, "acks", warehouse, ProcessLoader(),
+            itertools.count(0, second).__next__,
+        )  # fmt: skip
         self.switching.restore(self.state.get)
 
     def hear(self, **message: Any) -> list[dict[str, Any]]:
@@ -43,14 +53,18 @@ class Worker:
 
     def prepare(self, resolved: Resolved, prepare_id: str = "p1", code: bytes = b"") -> Any:
         """Prepare and give the one answer."""
-        (ack,) = self.hear(
+        (ack,) = self.begin(resolved, prepare_id, code)
+        return ack
+
+    def begin(self, resolved: Resolved, prepare_id: str = "p1", code: bytes = b"") -> Any:
+        """Prepare and give the answers that come at once."""
+        return self.hear(
             type="prepare",
             revision=resolved.revision,
             prepare_id=prepare_id,
             payload=base64.b64encode(resolved.dump()).decode(),
             code=base64.b64encode(code).decode(),
         )
-        return ack
 
 
 ONE = Resolved.of(1, **PARTS)
@@ -120,6 +134,62 @@ def test_after_a_restore_the_newer_one_runs() -> None:
     first.hear(type="commit", revision=2, prepare_id="p1")
     assert Worker(ONE, first.state).switching.program.revision == 2
     assert Worker(Resolved.of(5, **PARTS), first.state).switching.program.revision == 5
+
+
+MANY = [
+    {"rule": f"r{number}", "version": 1, "within": "1m", "pattern": [
+        {"step": "a", "event": "x", "where": f"props.n > {number}"}, {"step": "b", "event": "y"}]}
+    for number in range(100)
+]  # fmt: skip
+
+
+def test_a_large_revision_is_compiled_beside_the_batches() -> None:
+    """A few milliseconds with each; polls tell when it is done, and what was wrong."""
+    worker = Worker(ONE, second=0.001)
+    assert worker.begin(Resolved.of(2, rules=MANY)) == []
+    batches = 0
+    while not (acks := worker.hear(type="poll")):
+        for _ in range(5):
+            worker.switching.look_after()
+            batches += 1
+    assert [ack["status"] for ack in acks] == ["READY"]
+    assert batches > 50
+    worker.hear(type="commit", revision=2, prepare_id="p1")
+    assert worker.switching.program.revision == 2
+    wrong = [*MANY, {**MANY[0], "rule": "wrong", "within": "0s"}]
+    assert worker.begin(Resolved.of(3, rules=wrong), "p2") == []
+    while not (acks := worker.hear(type="poll")):
+        pass
+    assert acks[0]["status"] == "NACK"
+    assert acks[0]["reasons"][0]["where"] == "rules[100].within"
+    assert worker.switching.program.revision == 2
+
+
+def test_a_revision_that_is_overtaken_is_dropped() -> None:
+    """Nothing is said of it, nor can it be committed."""
+    worker = Worker(ONE, second=0.001)
+    assert worker.begin(Resolved.of(2, rules=MANY)) == []
+    worker.hear(type="abort", prepare_id="p1")
+    assert worker.begin(Resolved.of(3, rules=MANY[:50]), "p3") == []
+    while not (acks := worker.hear(type="poll")):
+        pass
+    assert [(ack["status"], ack["prepare_id"]) for ack in acks] == [("READY", "p3")]
+    worker.hear(type="commit", revision=2, prepare_id="p1")
+    assert worker.switching.program.revision == 1
+
+
+def test_bits_lie_where_they_lay_after_a_restore() -> None:
+    """State that was written under changed rules need not be worked out anew."""
+    first = Worker(Resolved.of(1, rules=MANY))
+    assert first.prepare(Resolved.of(2, rules=[*MANY[:20], *MANY[40:]]))["status"] == "READY"
+    first.hear(type="commit", revision=2, prepare_id="p1")
+    second = Worker(Resolved.of(1, rules=MANY), first.state)
+    layouts = [worker.switching.program.machine.layout for worker in (first, second)]
+    assert layouts[0] == layouts[1]
+    assert (
+        layouts[0]
+        != Worker(Resolved.of(2, rules=[*MANY[:20], *MANY[40:]])).switching.program.machine.layout
+    )
 
 
 def test_the_kill_switch() -> None:

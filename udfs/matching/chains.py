@@ -86,6 +86,8 @@ class ChainIndex:
         self.widths = layout.widths
         self.kinds = dict(zip(layout.kinds, kinds, strict=True))
         self.others = self.kinds.pop(None, None)
+        if self.others is not None and not (self.others.begins or self.others.moves):
+            self.others = None  # of an older set
         self._kinds = kinds
         self._final = self.all_bits = 0
         self._at: dict[int, int] = {}

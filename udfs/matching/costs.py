@@ -18,7 +18,8 @@ class Cost(msgspec.Struct):
 
     Args:
         evaluations: Runs that were looked at, and beginnings that were tried.
-        runs: Runs that were there, over all those events.
+        runs: Runs that were there, over all those events; those of a plain sequence that wait for
+            the same step count as one.
         seconds: Its share of the time by evaluations.
     """
 
@@ -70,7 +71,7 @@ class Sampler:
 
         Args:
             runs: The user's, before the work.
-            live: How many runs each rule has.
+            live: How many runs each rule has, as `Cost.runs` counts them.
             touched: Buckets that the event may change.
             begins: Rules that may begin with it, or that it may move on together.
         """

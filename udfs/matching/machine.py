@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from udfs.errors import ConfigInvalid
-from udfs.matching import codec, handover, lines, plain, queues, wakes
+from udfs.matching import census, codec, handover, lines, making, plain, queues
 from udfs.matching.ages import Ages
-from udfs.matching.assembly import automata_of, compiled_rule, finishing
-from udfs.matching.chain import Taken, chains_of
-from udfs.matching.chain_making import making
-from udfs.matching.check import DEFAULT_MAX_RUNS, check_rules, checking
+from udfs.matching.chain import Taken
+from udfs.matching.check import DEFAULT_MAX_RUNS
 from udfs.matching.conditions import cel
 from udfs.matching.costs import Sampler
 from udfs.matching.found import Found, in_order
-from udfs.matching.predicates import Compiler, Predicate, PredicateTable
+from udfs.matching.predicates import Compiler, Predicate
 from udfs.matching.rule import CompiledRule
 from udfs.matching.runs import Entry, Runs, deadline_of
 from udfs.matching.turn import Turn
@@ -29,8 +26,8 @@ if TYPE_CHECKING:
     from udfs.matching.chain_layout import Layout
     from udfs.matching.chains import ChainIndex
     from udfs.matching.ladders import Ladder, Starts
+    from udfs.matching.making import Parts
     from udfs.matching.result import Match
-    from udfs.matching.wakes import Wakes
     from udfs.slices import Work
 
 
@@ -47,37 +44,23 @@ class Machine:
         sampler: Accounts for what each rule costs; None until `sample`.
     """
 
-    def __init__(
-        self,
-        rules: Sequence[CompiledRule],
-        current: int,
-        table: Sequence[Predicate],
-        chains: ChainIndex | None,
-        others: Wakes,
-    ) -> None:
-        """Use `compile` instead.
-
-        Args:
-            rules: Compiled.
-            current: How many rules are in force; what comes after may only finish.
-            table: All predicates, by index.
-            chains: The rules that are worked off together.
-            others: What wakes the runs of all others.
-        """
-        self.rules: tuple[CompiledRule, ...] = tuple(rules)
+    def __init__(self, parts: Parts) -> None:
+        """Use `compile` instead."""
+        self.rules: tuple[CompiledRule, ...] = parts.rules
         self.overflowed: dict[str, int] = {}
-        self._expression_errors: Callable[[], int] = lambda: 0
+        self._expression_errors = parts.errors
         self.unknown_runs = 0
-        self._has_gaps = any(rule.has_gaps for rule in rules)
-        self._by_hash = {rule.structure_hash: rule for rule in rules}
-        self._predicates = tuple(table)
-        self._chains = chains
-        self._wakes = others
-        self._others = chains is None or len(chains.chains) < len(rules)
+        self._has_gaps = any(rule.has_gaps for rule in self.rules)
+        self._by_hash = {rule.structure_hash: rule for rule in self.rules}
+        self._predicates = parts.predicates
+        self._chains = parts.chains
+        self._wakes = parts.wakes
+        self._others = self._chains is None or len(self._chains.chains) < len(self.rules)
         self.event_types = self._event_types()
-        self.watch: Watch | None = Watch([rule.spec for rule in self.rules[:current]])
+        current = self.rules[: parts.current]
+        self.watch: Watch | None = Watch([rule.spec for rule in current])
         self.sampler: Sampler | None = None
-        self.ages = Ages(self.rules[:current])
+        self.ages = Ages(current)
 
     @classmethod
     def compile(
@@ -136,35 +119,11 @@ class Machine:
         Raises:
             ConfigInvalid: With all the faults of all the rules.
         """
-        specs, faults = yield from checking(rules, where, default_max_runs)
-        table = PredicateTable(compiler or cel(cache))
-        current = yield from automata_of(specs, table, where, faults)
-        if faults:
-            raise ConfigInvalid(faults)
-        old = finishing(
-            check_rules(previous, "previous", default_max_runs)[0], [spec for spec, _ in current]
-        )
-        compiled = [*current, *(yield from automata_of(old, table, "previous", []))]
-        found = []
-        for index, (spec, automaton) in enumerate(compiled):
-            found.append(compiled_rule(index, spec, automaton, finishing=index >= len(current)))
-            yield
-        predicates = table.predicates
-        together = chains_of(found, predicates) if chains else []
-        yield
-        chained: ChainIndex | None = None
-        if together:
-            alone = {rule.structure_hash for rule in found}
-            alone.difference_update([rule.structure_hash for rule in together])
-            older = None if before is None else before.chain_index
-            chained = yield from making(together, predicates, older, layout, alone)
-        others = yield from wakes.index(
-            [rule.start for rule in found], predicates, len(current),
-            {rule.index for rule in together},
+        parts = yield from making.parts_of(
+            rules, where, default_max_runs, compiler or cel(cache), previous,
+            chains=chains, before=None if before is None else before.chain_index, layout=layout,
         )  # fmt: skip
-        machine = cls(found, len(current), predicates, chained, others)
-        machine._expression_errors = table.errors()
-        return machine
+        return cls(parts)
 
     def _event_types(self) -> frozenset[str] | None:
         types, index = self._wakes.event_types, self._chains
@@ -215,19 +174,7 @@ class Machine:
             now: The user's rule time, ms.
         """
         self._open(runs)
-        found: dict[int, int] = {}
-        for bucket in runs.buckets.values():
-            for run in bucket:
-                found[run.state.rule] = found.get(run.state.rule, 0) + 1
-        for number, waiting in runs.queues.items():
-            found[number] = found.get(number, 0) + len(waiting.partial) - 1
-        index, chains = self._chains, runs.chains
-        if index is not None and chains is not None:
-            for number in index.numbers_of(chains.waiting):
-                count = sum(1 for _ in index.runs(chains, number, now))
-                if count:
-                    found[index.chains[number].rule.index] = count
-        return found
+        return census.live_runs(runs, self._chains, now)
 
     def decode(self, blob: bytes) -> Runs:
         """Read the runs of a user; those of unknown rules are dropped and counted. HOT.
@@ -283,7 +230,7 @@ class Machine:
         deadline = runs.deadline
         matches = [] if deadline is None or deadline > now else self._expire(runs, user_id, now)
         if self.sampler is not None and self.sampler.due():
-            live = self.live_runs(runs, now)
+            live = census.places(runs, self._by_hash, self._chains)
             with self.sampler.measure(runs, live, *self._concerned(runs, event)):
                 matches += self._apply(runs, user_id, event, now)
         else:

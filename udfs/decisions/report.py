@@ -62,8 +62,8 @@ class RuleReport:
             rules ``evaluations``, ``runs`` and ``cost_us`` of the events that were sampled.
         """
         found: dict[str, dict[str, int]] = {}
-        for name, now in self._totals().items():
-            told = self._told.get(name, {})
+        for name in self._fresh():
+            now, told = self._totals(name), self._told.get(name, {})
             news = {what: count - told.get(what, 0) for what, count in now.items()}
             found[name] = {what: count for what, count in news.items() if count}
             self._told[name] = now
@@ -73,18 +73,25 @@ class RuleReport:
                 found[name].pop(what, None)
         return {name: news for name, news in found.items() if news}
 
-    def _totals(self) -> dict[str, dict[str, int]]:
-        totals: dict[str, dict[str, int]] = {}
-        for name, found in self._watch.found.items():
-            if found.shadowed:
-                totals.setdefault(name, {})["shadowed"] = found.shadowed
-        for name, dropped in self._machine.overflowed.items():
-            totals.setdefault(name, {})["overflowed"] = dropped
-        if self._machine.sampler is not None:
-            for name, cost in self._machine.sampler.costs.items():
-                if cost.evaluations or cost.runs:
-                    of_rule = totals.setdefault(name, {})
-                    of_rule["evaluations"] = cost.evaluations
-                    of_rule["runs"] = cost.runs
-                    of_rule["cost_us"] = round(cost.seconds * 1_000_000)
+    def _fresh(self) -> set[str]:
+        """Give the rules that may have something to say; most of many thousand have nothing."""
+        machine = self._machine
+        names = {*self._watch.fresh, *machine.overflowed}
+        self._watch.fresh.clear()
+        if machine.sampler is not None:
+            names |= machine.sampler.fresh
+            machine.sampler.fresh.clear()
+        return names
+
+    def _totals(self, name: str) -> dict[str, int]:
+        watched, sampler = self._watch.found.get(name), self._machine.sampler
+        totals = {
+            "shadowed": 0 if watched is None else watched.shadowed,
+            "overflowed": self._machine.overflowed.get(name, 0),
+        }
+        if sampler is not None:
+            cost = sampler.costs[name]
+            totals["evaluations"] = cost.evaluations
+            totals["runs"] = cost.runs
+            totals["cost_us"] = round(cost.seconds * 1_000_000)
         return totals

@@ -48,10 +48,12 @@ class Watch:
 
     Attributes:
         found: By rule name.
+        fresh: Rules that had a match in the shadow since somebody emptied this.
     """
 
     def __init__(self, specs: Sequence[RuleSpec]) -> None:
         self.found = {spec.name: Found() for spec in specs}
+        self.fresh: set[str] = set()
         self._shadow = {spec.name for spec in specs if spec.shadow}
         self._fuses = {spec.name: spec.fuse for spec in specs if spec.fuse is not None}
         self._minutes: dict[str, dict[int, int]] = {name: {} for name in self._fuses}
@@ -94,6 +96,7 @@ class Watch:
                 found.live += self._told is None
             elif self._told is None:
                 found.shadowed += 1
+                self.fresh.add(name)
                 found.samples.append(match)
         return live
 

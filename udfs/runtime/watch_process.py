@@ -84,12 +84,12 @@ def rollout_at_start(task: WatchTask, settings: DecideSettings, incarnation: str
     shipped = Resolved.load(task.manifest)
     given = incarnation, task.parallelism, settings.prepare_timeout
     rollout = first_rollout(*given, task.state, shipped)
-    committed = rollout.committed
-    if committed is not None and committed.revision < shipped.revision:
-        # Started from a savepoint with a newer manifest: the workers run what was shipped.
-        runs = at_start(shipped, Resolved.load(committed.payload))
-        return first_rollout(*given, None, runs)
-    return rollout if committed is not None else first_rollout(*given, None, shipped)
+    if rollout.committed is None:
+        return first_rollout(*given, None, shipped)
+    committed = Resolved.load(rollout.committed.payload)
+    runs = at_start(shipped, committed)
+    # Started from a savepoint with a newer manifest the workers run what was shipped.
+    return rollout if runs is committed else first_rollout(*given, None, runs)
 
 
 def main() -> None:

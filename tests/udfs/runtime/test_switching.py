@@ -270,6 +270,9 @@ def test_the_watcher_begins_with_what_the_workers_run() -> None:
     assert committed(1, second) == committed(2, second) == second.dump()
     worker = Worker(VERSIONS[3], {COMMITTED: second.dump()})
     assert committed(3, second) == worker.switching.program.payload
+    other = Resolved.of(2, rules=VERSIONS[1].rules)
+    worker = Worker(VERSIONS[2], {COMMITTED: other.dump()})
+    assert committed(2, other) == worker.switching.program.payload
 
 
 def test_a_shipped_manifest_that_does_not_compile() -> None:

@@ -97,7 +97,7 @@ class _Direct:
     def __init__(self, program: Program, cases: Sequence[Case]) -> None:
         self._flows = program.flows_by_type["item_view"]
         self._counts = dict.fromkeys(COUNTS, 0)
-        self._decider = Decider(program, self._counts)
+        self._decider = Decider(program, self._counts, lambda _match, _partition: None)
         self._cases = cases
 
     def decide(self, batch: Sequence[Case]) -> list[Record]:

@@ -54,6 +54,19 @@ class Ref(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bytes: int
 
 
+class Finishing(msgspec.Struct, frozen=True):
+    """A rule that was replaced, and whose runs may go on to their end.
+
+    Args:
+        rule: The rule.
+        replaced_ms: Wall clock when it was replaced; null if that happened with a restart, until
+            the next push.
+    """
+
+    rule: dict[str, Any]
+    replaced_ms: int | None
+
+
 class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     """A manifest with all its parts present.
 
@@ -62,7 +75,9 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
         activate_at: Event time in ms from which on it applies (compared with F), or None: at once.
         digest: SHA-256 over revision, activate_at and the parts in canonical form. It does not
             change with white space, order of keys, or a part moving into a blob. A copy whose
-            pointers are completed with what their blobs say keeps it.
+            pointers are completed with what their blobs say keeps it, and so does one with other
+            `finishing`: that is what the job was doing, and nothing that anybody has published.
+        finishing: Rules of earlier manifests that have to finish, the oldest first.
     """
 
     revision: int
@@ -74,10 +89,12 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     flows: list[dict[str, Any]] = []
     features: list[dict[str, Any]] = []
     models: list[dict[str, Any]] = []
+    finishing: list[Finishing] = []
 
     def parts(self) -> dict[str, list[dict[str, Any]]]:
-        """The parts by their names."""
-        return {name: getattr(self, name) for name in PARTS}
+        """The parts by their names, and the rules that have to finish as ``finishing``."""
+        parts = {name: getattr(self, name) for name in PARTS}
+        return {**parts, "finishing": [each.rule for each in self.finishing]}
 
     def dump(self) -> bytes:
         """Bytes for broadcast state: ``MRM``, a version byte, then MessagePack."""

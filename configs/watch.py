@@ -58,6 +58,9 @@ class Validated(msgspec.Struct, frozen=True):
     resolved: Resolved
 
 
+Succeed = Callable[["Resolved", "Resolved", int], "Resolved"]
+"""Gives a manifest with what it has to finish of the one in force, at a wall-clock time, ms."""
+
 Validate = Callable[["Resolved", "Fetch"], Validated]
 """Compiles a manifest. It reads blobs by the given function only, and makes one fault of each
 absent one; if it finds no other faults it is called again a moment later."""
@@ -73,6 +76,14 @@ class _Pending:
         self.tries = 0
 
 
+class _Examined(msgspec.Struct, frozen=True):
+    """A valid text, and the manifest that was in force when it was examined."""
+
+    candidate: Candidate
+    pending: _Pending
+    replaces: Candidate | None
+
+
 class Watcher:
     """Follows two namespaces for one job.
 
@@ -80,6 +91,7 @@ class Watcher:
         rollout: Where to start, see ``watch_process.first_rollout``.
         fetch: Reads blobs.
         validate: Compiles a manifest, see :data:`Validate`.
+        succeed: Adds what must be finished, see :data:`Succeed`.
         acks: Workers' answers.
         lines: Where to tell.
         now_ms: Wall-clock time.
@@ -93,6 +105,7 @@ class Watcher:
         *,
         fetch: Fetch,
         validate: Validate,
+        succeed: Succeed = lambda new, _in_force, _now_ms: new,
         acks: AckSource,
         lines: Lines,
         now_ms: Callable[[], int],
@@ -102,6 +115,7 @@ class Watcher:
         self.rollout = rollout
         self._fetch = fetch
         self._validate = validate
+        self._succeed = succeed
         self._answers = Answers(acks, now_ms, log)
         self._lines = lines
         self._now_ms = now_ms
@@ -109,7 +123,7 @@ class Watcher:
         self.log = log
         self._resumed = False
         self._pending: _Pending | None = None
-        self._candidate: Candidate | None = None
+        self._candidate: _Examined | None = None
         self._refused: str | None = None  # fingerprint of the content refused last
         self._refused_kill: str | None = None
         self._kill: Kill | None = None
@@ -129,8 +143,12 @@ class Watcher:
         if self._pending and self._now_ms() >= self._pending.due_ms:
             self._examine(self._pending)
         if self._candidate and self._resumed and self._answers.start():
-            candidate, self._candidate = self._candidate, None
-            self._step(Offered(candidate))
+            examined, self._candidate = self._candidate, None
+            if examined.replaces is self.rollout.committed:
+                self._step(Offered(examined.candidate))
+            elif self._pending is None:
+                # Another one was committed meanwhile: what is to be finished differs.
+                self._pending = examined.pending
         if self.rollout.preparing:
             for ack in self._answers.take():
                 self._step(ack)
@@ -224,7 +242,9 @@ class Watcher:
             self._refuse(manifest.revision_of(pending.text), error.faults)
         else:
             self._refused = None
-            self._candidate = candidate
+            self._candidate = (
+                _Examined(candidate, pending, self.rollout.committed) if candidate else None
+            )
         self._pending = None
 
     def _validated(self, resolved: Resolved, fetch: Fetch) -> Candidate | None:
@@ -235,6 +255,9 @@ class Watcher:
         ):
             return None  # runs already, e.g. after a restart
         try:
+            if self.rollout.committed:
+                in_force = manifest.Resolved.load(self.rollout.committed.payload)
+                resolved = self._succeed(resolved, in_force, self._now_ms())
             validated = self._validate(resolved, fetch)
             _same(resolved, validated.resolved)
         except ConfigInvalid:

@@ -33,6 +33,15 @@ class Validator:
             right = False
         return iter(()) if right else self._exact.iter_errors(value)
 
+    def validate(self, value: Any) -> None:
+        """Raise the first error, if there is any.
+
+        Raises:
+            jsonschema.ValidationError: It.
+        """
+        for error in self.iter_errors(value):
+            raise error
+
 
 @functools.cache
 def validator(package: str, name: str) -> Validator:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from configs import manifest, strict_json
-from configs.manifest import Ref, Resolved, resolve
+from configs.manifest import Finishing, Ref, Resolved, resolve
 from configs.objects import ObjectStore, get
 from udfs.errors import ConfigInvalid, StateIncompatible
 
@@ -49,6 +50,19 @@ def test_parts_in_place_and_in_blobs_are_the_same_manifest(tmp_path: Path) -> No
     assert inline.rules == rules
     assert inline.aggregates == []
     assert resolve(text_of(rules=[]), get).digest != inline.digest
+
+
+def test_what_has_to_finish_is_state_and_no_content() -> None:
+    """It survives, is no part of the digest, and older dumps lack it."""
+    plain = Resolved.of(3, rules=[{"rule": "r"}])
+    left = [Finishing({"rule": "r", "version": 1}, 5), Finishing({"rule": "r"}, None)]
+    full = msgspec.structs.replace(plain, finishing=left)
+    assert Resolved.load(full.dump()) == full
+    assert full.digest == Resolved.of(3, rules=[{"rule": "r"}]).digest
+    assert full.parts()["finishing"] == [{"rule": "r", "version": 1}, {"rule": "r"}]
+    older = msgspec.msgpack.decode(plain.dump()[4:])
+    del older["finishing"]
+    assert Resolved.load(plain.dump()[:4] + msgspec.msgpack.encode(older)) == plain
 
 
 def test_state_holds_everything_and_comes_back_equal() -> None:

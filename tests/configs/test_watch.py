@@ -18,7 +18,7 @@ from configs.acks import AckRecord
 from configs.client import Failed, Idle, Loaded
 from configs.kafka_acks import answers
 from configs.lines import Lines
-from configs.manifest import Fetch, Ref, Resolved
+from configs.manifest import Fetch, Finishing, Ref, Resolved
 from configs.rollout import Ack
 from configs.watch import KILL, MANIFEST, Validate, Validated, Watcher
 from configs.watch_process import first_rollout, run
@@ -101,6 +101,7 @@ class Bench:
             first_rollout(life, 2, TIMEOUT_MS, state, shipped),
             fetch=objects.get,
             validate=self.validate,
+            succeed=self.succeed,
             acks=self.acks,
             lines=Lines(self.out, JOB),
             now_ms=lambda: self.now_ms,
@@ -122,6 +123,15 @@ class Bench:
         faults += absent
         code = b"" if faults else b"code"
         return Validated(faults, code, msgspec.structs.replace(resolved, features=tables))
+
+    def unreachable(self) -> None:
+        """No answer could be heard now."""
+        raise ConfigUnavailable("no broker")
+
+    def succeed(self, new: Resolved, in_force: Resolved, now_ms: int) -> Resolved:
+        """All rules have to finish, and what had to is forgotten."""
+        left = [Finishing(rule, now_ms) for rule in in_force.rules]
+        return msgspec.structs.replace(new, finishing=left)
 
     def turn(self, *news: Loaded | Failed | Idle) -> list[dict[str, Any]]:
         """One turn; gives the lines it wrote, without those of state."""

@@ -14,11 +14,13 @@ from hashlib import md5, sha256
 
 NAMES = {"event_id", "event_type", "user_id", "event_time", "source", "page_id", "props"}
 MINUTE = 60_000
+WINDOWS = {"bought": 10 * MINUTE, "keen": 2 * MINUTE, "left": 5 * MINUTE}
 
 
 class User:
     def __init__(self):
         self.time = 0  # E
+        self.clock = None  # of the partition it was seen in last
         self.ids = deque()
         self.views, self.clicks, self.carts = [], [], []  # runs of the three rules
         self.pays, self.spend, self.skus = [], [], []
@@ -64,6 +66,7 @@ def refusal(key, value, max_bytes):
 
 def run(log, revision, out_of_orderness=5_000, max_bytes=4_096, shards=32):
     newest, alarms, users = defaultdict(lambda: -1), defaultdict(list), defaultdict(User)
+    began = {}  # time of the first event, by clock
     decisions, late, dead, doubled = [], [], [], 0
 
     def decide(user_id, flow, version, at, rule, steps, features, values, payload, when):
@@ -72,6 +75,9 @@ def run(log, revision, out_of_orderness=5_000, max_bytes=4_096, shards=32):
         name = [flow, user_id]
         if rule:
             trigger |= {"rule": rule[0], "rule_version": rule[1], "match": "match"}
+            complete = began[users[user_id].clock] + out_of_orderness + WINDOWS[rule[0]]
+            if at < complete:
+                trigger["complete_since"] = complete
             name.append(rule[0])
         for step, events in steps.items():
             name += [step] * bool(rule) + [e["event_id"] for e in events]
@@ -170,6 +176,8 @@ def run(log, revision, out_of_orderness=5_000, max_bytes=4_096, shards=32):
         user_id, time = event["user_id"], event["event_time"]
         user = users[user_id]
         clock = md5(key).digest()[0] * shards // 256, partition
+        user.clock = clock
+        began.setdefault(clock, time)
         firing = newest[clock] - out_of_orderness
         newest[clock] = max(newest[clock], time)
         now = max(time, user.time)

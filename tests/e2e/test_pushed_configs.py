@@ -27,7 +27,7 @@ Manifest = dict[str, Any]
 
 
 def _manifest(revision: int, **changed: Any) -> Manifest:
-    """A flow for each ping, and one for each ping that follows a pong."""
+    """A flow for each ping, for each ping after a pong, and for a smash of this very revision."""
     return {
         "schema": 1,
         "revision": revision,
@@ -35,12 +35,17 @@ def _manifest(revision: int, **changed: Any) -> Manifest:
             {"rule": "rally", "version": revision, "within": "1h",
              "after_match": "skip_past_last_event",
              "pattern": [{"step": "pong", "event": "pong"}, {"step": "ping", "event": "ping"}]},
+            {"rule": "volley", "version": revision, "within": "1h", "state": "finish_old",
+             "pattern": [{"step": "serve", "event": "serve"},
+                         {"step": "smash", "event": "smash", "where": f"props.of == {revision}"}]},
         ],
         "flows": [
             {"flow": "echo", "version": revision, "trigger": {"event": "ping"},
              "action": {"payload": {"revision": str(revision)}}},
             {"flow": "rally", "version": revision, "trigger": {"rule": "rally"},
              "action": {"payload": {"n": "size(ping)"}}},
+            {"flow": "volley", "version": revision, "trigger": {"rule": "volley"},
+             "action": {"payload": {"complete": "at >= complete_since"}}},
         ],
         **changed,
     }  # fmt: skip
@@ -60,12 +65,12 @@ class Shop:
         self.job.await_ack(status="COMMITTED", revision=self.revision)
         return self.revision
 
-    def send(self, kind: str) -> set[str]:
+    def send(self, kind: str, **props: Any) -> set[str]:
         """Send an event of each user; give the ids."""
         number = next(_numbers)
         events = [
             {"event_id": f"{kind}{number}-{user}", "event_type": kind, "user_id": user,
-             "event_time": 1_750_000_000_000 + number * 1_000}
+             "event_time": 1_750_000_000_000 + number * 1_000, "props": props}
             for user in USERS
         ]  # fmt: skip
         self.job.send(*events)
@@ -83,6 +88,20 @@ class Shop:
             return found if len(found) >= len(ids) else None
 
         found: list[dict[str, Any]] = await_until(probe, f"{flow} on {ids}", timeout_s)
+        return found
+
+    def serve(self) -> set[str]:
+        """Send a serve of each user, and wait until all have it; give the ids."""
+        ids = self.send("serve")
+        self.job.await_in(sum(self.job._offsets))
+        return ids
+
+    def smashed(self, of: int, serves: set[str], timeout_s: float = 60.0) -> list[dict[str, Any]]:
+        """Send smashes that belong to a revision, and give the decisions: each ends a serve."""
+        found = self.decided("volley", self.send("smash", of=of), timeout_s)
+        assert len(found) == len(USERS)
+        assert {d["trigger"]["rule_version"] for d in found} == {of}
+        assert {d["trigger"]["event_ids"][0] for d in found} == serves
         return found
 
     def refusals(self, known: int, what: str) -> list[dict[str, Any]]:
@@ -127,6 +146,19 @@ def test_a_push_takes_effect_everywhere_without_restart(shop: Shop) -> None:
     applied = [r for r in shop.job.control("revision") if r["revision"] == revision]
     assert applied
     assert all(record["offsets"] for record in applied)
+    assert shop.job.restarts() == 0
+
+
+def test_runs_of_a_replaced_rule_go_on_to_their_end(shop: Shop) -> None:
+    """They match as the old version, in the flow in force; new runs begin the new way alone."""
+    old = shop.revision
+    before = shop.serve()
+    new = shop.push()
+    after = shop.serve()
+    assert {d["revision"] for d in shop.smashed(old, before)} == {new}
+    young = shop.smashed(new, after)
+    assert all(d["trigger"]["complete_since"] > d["at"] for d in young)
+    assert {d["payload"]["complete"] for d in young} == {False}
     assert shop.job.restarts() == 0
 
 
@@ -200,6 +232,8 @@ def test_kill_switch_works_while_a_bad_manifest_is_published(shop: Shop) -> None
 
 def test_config_server_may_die_and_so_may_a_taskmanager_then(shop: Shop, stack: Stack) -> None:
     """The job goes on, recovers without the server, and follows it again when it returns."""
+    old = shop.push()
+    served = shop.serve()
     good = shop.push()
     shop.check(good)
     try:
@@ -212,6 +246,7 @@ def test_config_server_may_die_and_so_may_a_taskmanager_then(shop: Shop, stack: 
         await_until(lambda: shop.job.restarts() > before, "the restart")
         jobs.await_running(stack, shop.job.job_id)
         shop.check(good, timeout_s=90)
+        shop.smashed(old, served)
     finally:
         stack.restart_config_server()
     shop.check(shop.push())

@@ -20,6 +20,9 @@ from udfs.matching import Match
 Killed = Callable[[str, str | None], bool]
 """Tells by flow and rule whether a kill switch is thrown."""
 
+CompleteSince = Callable[[Match, int], int | None]
+"""Gives the rule time from which a match like this misses nothing, in a partition."""
+
 
 class Decider:
     """Decides for the subjects of one shard.
@@ -27,11 +30,15 @@ class Decider:
     Args:
         program: Whose flows run.
         counts: Counters of the shard; see `udfs.decisions.header.COUNTS`.
+        complete_since: Of the program's rules in this shard.
     """
 
-    def __init__(self, program: Program, counts: dict[str, int]) -> None:
+    def __init__(
+        self, program: Program, counts: dict[str, int], complete_since: CompleteSince
+    ) -> None:
         self._program = program
         self._counts = counts
+        self._complete_since = complete_since
         self._waiting: list[Pending] = []
 
     def on_event(
@@ -86,9 +93,13 @@ class Decider:
                     ids.extend(taken)
                     name.append(step)
                     name.extend(taken)
-                trigger = Trigger("rule", ids, match.rule, match.version, match.kind)
-                steps = match.steps
-                self._wait(outlet, flow, subject, resident, match.at, trigger, name, None, steps)
+                since = self._complete_since(match, resident.state.partition)
+                young = since if since is not None and match.at < since else None
+                trigger = Trigger("rule", ids, match.rule, match.version, match.kind, young)
+                self._wait(
+                    outlet, flow, subject, resident, match.at, trigger, name, None, match.steps,
+                    since,
+                )  # fmt: skip
 
     def _wait(
         self,
@@ -101,6 +112,7 @@ class Decider:
         name: Sequence[str],
         event: Event | None,
         steps: Mapping[str, list[Event]] | None,
+        complete_since: int | None = None,
     ) -> None:
         state = resident.state
         limit = flow.limit
@@ -122,7 +134,7 @@ class Decider:
         waiting.append(
             Pending(
                 flow, subject, resident, at, trigger, name, event, steps, features,
-                outlet.place(), len(waiting),
+                outlet.place(), len(waiting), complete_since,
             )
         )  # fmt: skip
 

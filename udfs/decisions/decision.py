@@ -20,6 +20,8 @@ class Trigger(msgspec.Struct, omit_defaults=True):
         rule: The rule's name.
         rule_version: Its version.
         match: ``match`` or ``timeout``.
+        complete_since: Rule time from which a match of this rule misses nothing, ms; only if that
+            is later than the decision, so that the rule may have missed something.
     """
 
     kind: str
@@ -27,6 +29,7 @@ class Trigger(msgspec.Struct, omit_defaults=True):
     rule: str | None = None
     rule_version: int | None = None
     match: str | None = None
+    complete_since: int | None = None
 
 
 class Reason(msgspec.Struct, omit_defaults=True):

@@ -20,6 +20,9 @@ from udfs.slices import Work, finish
 _ALWAYS: Final = ("f", "at", "subject")
 """Names that every flow's expressions know: features, trigger's time, whom it concerns."""
 
+_OF_RULES: Final = ("complete_since",)
+"""Names that only flows triggered by a rule know."""
+
 # Read at import: the folder that the code was shipped to may be gone later.
 validator("udfs.decisions", "flow.schema.json")
 
@@ -260,7 +263,8 @@ class _Compiler:
                 )
             steps = context.rules.get(rule, ())
         scores = ("score",) if any("score" in step for step in spec.get("logic", [])) else ()
-        names = Names(event=rule is None, steps=steps, values=(*_ALWAYS, *scores))
+        values = (*_ALWAYS, *(() if rule is None else _OF_RULES), *scores)
+        names = Names(event=rule is None, steps=steps, values=values)
         where = None
         if "where" in trigger:
             where = self.expression(trigger["where"], Names(event=True), "trigger.where")

@@ -8,7 +8,8 @@ import msgspec
 
 from udfs.errors import StateIncompatible
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""1: clocks had no `first`."""
 
 COUNTS: Final = (
     "in", "applied", "late", "dead", "doubled", "decisions", "limited", "refused", "killed",
@@ -28,10 +29,12 @@ class Clock(msgspec.Struct, array_like=True):
     Args:
         newest: Largest event time seen, ms.
         offset: Largest offset seen.
+        first: Time of the first event seen, ms; -1 before that, 0 if nobody noted it.
     """
 
     newest: int
     offset: int
+    first: int = -1
 
 
 class Header(msgspec.Struct, array_like=True):
@@ -83,6 +86,10 @@ def decode_header(blob: bytes | None) -> Header:
             header = _decode(blob)
         except msgspec.DecodeError as error:
             raise StateIncompatible(f"a shard's header is damaged: {error}") from error
+    if header.version == 1:
+        header.version = VERSION
+        for clock in header.clocks.values():
+            clock.first = min(clock.newest, 0)
     if header.version != VERSION:
         raise StateIncompatible(
             f"a shard's header has version {header.version}, this code reads {VERSION}: "

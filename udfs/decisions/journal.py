@@ -5,9 +5,10 @@ shard writes the batch instead, as it came, and the subjects only now and then (
 After a restart it works off the journal once more, from the state of the last flush: the same
 records give the same state, and what was sent then is not sent again.
 
-An entry is MessagePack: ``[killed, now_ms, keys, values, partitions, offsets, outcomes]``: all that
-the state depends on besides the state before and the program's text. What tables and models had
-to do with it is in the outcomes; entries of earlier releases, which knew neither, lack them.
+An entry is MessagePack: ``[killed, now_ms, keys, values, partitions, offsets, outcomes,
+kept_back]``: all that the state depends on besides the state before and the program's text. What
+tables and models had to do with it is in the outcomes, what fuses of rules had in `kept_back`: a
+fuse counts the matches of all shards of a worker. Entries of earlier releases lack them.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
         partitions: Kafka partitions.
         offsets: Kafka offsets.
         outcomes: What became of the triggers; None before they are settled, or if there were none.
+        kept_back: Rules whose fuse is gone after it, each with its matches in it until then.
     """
 
     killed: Killed
@@ -63,6 +65,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     partitions: Sequence[int]
     offsets: Sequence[int]
     outcomes: Outcomes | None = None
+    kept_back: dict[str, int] = {}
 
 
 _encode = msgspec.msgpack.Encoder(enc_hook=list).encode  # any sequence will do, a range too

@@ -37,6 +37,7 @@ class MemoryStore:
         self.shard: bytes | None = None
         self.entries: dict[int, bytes] = {}
         self.payload: bytes | None = None
+        self.rule_ages: bytes | None = None
 
     def header(self) -> bytes | None:
         """Give the header."""
@@ -65,6 +66,14 @@ class MemoryStore:
     def put_program(self, payload: bytes) -> None:
         """Write the journal's manifest."""
         self.payload = bytes(payload)
+
+    def ages(self) -> bytes | None:
+        """Give the ages of the rules."""
+        return self.rule_ages
+
+    def put_ages(self, ages: bytes) -> None:
+        """Write the ages of the rules."""
+        self.rule_ages = bytes(ages)
 
     def get(self, subject: str) -> bytes | None:
         """Give a subject."""

@@ -30,6 +30,7 @@ class Pending:
         features: Aggregates that were read.
         place: Kept for its record.
         number: Among those of the batch.
+        complete_since: Rule time from which a match of the rule misses nothing, ms, or None.
 
     Attributes:
         lets: Values of the steps so far.
@@ -61,6 +62,7 @@ class Pending:
         features: dict[str, Any],
         place: int,
         number: int,
+        complete_since: int | None = None,
     ) -> None:
         self.flow = flow
         self.subject = subject
@@ -82,5 +84,6 @@ class Pending:
         self.reasons: dict[str, str] = {}
         self.values: dict[str, Any] = {
             "f": features, "at": at, "subject": subject, "score": self.scores,
+            "complete_since": complete_since,
         }  # fmt: skip
         self.step = 0

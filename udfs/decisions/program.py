@@ -10,6 +10,7 @@ from feature_dist.pointer import read_pointers as read_table_pointers
 from udfs.aggregation import Plan
 from udfs.decisions.fit import inputs_of
 from udfs.decisions.flows import Context, Flow, compiling
+from udfs.decisions.report import RuleReport
 from udfs.decisions.resources import Resources
 from udfs.errors import ConfigInvalid, Fault
 from udfs.expressions import CodeCache
@@ -26,7 +27,7 @@ Interest: TypeAlias = tuple[bool, bool, Sequence[Flow]]
 
 
 class Program:
-    """What a shard runs; immutable but for the counters of its expressions, and `resources`.
+    """What a shard runs; immutable but for its counters, and `resources`.
 
     Args:
         revision: Of the manifest, 0 for "nothing was ever published".
@@ -38,11 +39,12 @@ class Program:
     Attributes:
         resources: Tables and models that it reads; whoever runs it gives them, and a replay of a
             journal does without.
+        report: What its rules have to say beside their matches.
     """
 
     __slots__ = (
         "_errors_taken", "flows", "flows_by_rule", "flows_by_type", "machine", "payload", "plan",
-        "resources", "revision",
+        "report", "resources", "revision",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +61,7 @@ class Program:
         self.plan = plan
         self.flows = tuple(flows)
         self.resources = Resources()
+        self.report = RuleReport(machine)
         self._errors_taken = 0
         self.flows_by_type: dict[str, list[Flow]] = {}
         self.flows_by_rule: dict[tuple[str, str], list[Flow]] = {}
@@ -139,7 +142,8 @@ class Program:
         Args:
             revision: Of the manifest.
             parts: Lists by name: ``rules``, ``aggregates``, ``flows``, ``features``, ``models``;
-                pointers to tables and models are completed.
+                pointers to tables and models are completed. ``finishing``: old rules whose
+                runs may go on.
             topics: Topics that actions may write.
             cache: Compiled code of expressions; filled with what it lacks.
             payload: The manifest itself, kept beside the journals that depend on it.
@@ -153,7 +157,7 @@ class Program:
         machine = plan = None
         try:
             machine = yield from Machine.compiling(
-                parts.get("rules", ()), cache,
+                parts.get("rules", ()), cache, previous=parts.get("finishing", ()),
                 before=None if before is None else before.machine, layout=layout,
             )  # fmt: skip
         except ConfigInvalid as error:

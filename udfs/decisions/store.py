@@ -48,3 +48,9 @@ class ShardStore(Protocol):
 
     def put_program(self, payload: bytes) -> None:
         """Write that manifest."""
+
+    def ages(self) -> bytes | None:
+        """Give since when the rules are in force, or None."""
+
+    def put_ages(self, ages: bytes) -> None:
+        """Write since when the rules are in force."""

@@ -12,6 +12,8 @@ from typing import Final
 import msgspec
 
 from udfs.errors import StateIncompatible
+from udfs.events.codec import to_msgpack
+from udfs.events.event import Event
 
 VERSION: Final = 1
 
@@ -83,6 +85,22 @@ class Subject(msgspec.Struct, array_like=True, gc=False):
         """
         wake = min(self.deadline, self.last + retention_ms)
         return min(wake, self.buffer[0].event_time) if self.buffer else wake
+
+
+def hold(buffer: list[Held], event: Event, partition: int, offset: int) -> None:
+    """File an event behind all that are not newer.
+
+    Args:
+        buffer: Of a subject.
+        event: The event.
+        partition: Where it lay.
+        offset: Its place there.
+    """
+    at = len(buffer)
+    event_time = event.event_time
+    while at and buffer[at - 1].event_time > event_time:
+        at -= 1
+    buffer.insert(at, Held(event_time, partition, offset, to_msgpack(event)))
 
 
 _decoder = msgspec.msgpack.Decoder(Subject)

@@ -39,6 +39,7 @@ class Sampler:
     Attributes:
         costs: By rule name.
         events: How many events were measured.
+        fresh: Rules that were measured since somebody emptied this.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Sampler:
     ) -> None:
         self.costs = {rule.name: Cost() for rule in rules}
         self.events = 0
+        self.fresh: set[str] = set()
         self._rules = tuple(rules)
         self._clock = clock
         self._every = every
@@ -83,6 +85,7 @@ class Sampler:
             looked_at[number] = looked_at.get(number, 0) + len(queues.partial) - 1
         for number, count in live.items():
             self.costs[self._rules[number].name].runs += count
+        self.fresh.update(self._rules[number].name for number in (*live, *looked_at))
         began = self._clock()
         yield
         seconds = self._clock() - began

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from udfs.matching.result import Match
     from udfs.matching.spec import RuleSpec
@@ -42,16 +42,42 @@ class Watch:
     A fuse counts by the minute of rule time, over all users of this machine. Once it has gone,
     the rule stays in the shadow until another machine takes over.
 
+    What a fuse keeps back depends on all that the machine has seen. So that a batch can be worked
+    off again after a restart, `begin` and `kept_back` say what became of its matches, and `follow`
+    makes it so again.
+
     Attributes:
         found: By rule name.
+        fresh: Rules that had a match in the shadow since somebody emptied this.
     """
 
     def __init__(self, specs: Sequence[RuleSpec]) -> None:
         self.found = {spec.name: Found() for spec in specs}
+        self.fresh: set[str] = set()
         self._shadow = {spec.name for spec in specs if spec.shadow}
         self._fuses = {spec.name: spec.fuse for spec in specs if spec.fuse is not None}
         self._minutes: dict[str, dict[int, int]] = {name: {} for name in self._fuses}
         self._alerts: list[tuple[str, int]] = []
+        self._tripped: list[str] = []
+        self._passed: dict[str, int] = {}
+        self._told: dict[str, int] | None = None
+
+    def begin(self) -> None:
+        """Note that a batch begins."""
+        self._passed.clear()
+
+    def kept_back(self) -> dict[str, int]:
+        """Give the rules whose fuse is gone, each with its matches of this batch until then."""
+        return {name: self._passed.get(name, 0) for name in self._tripped}
+
+    def follow(self, kept_back: Mapping[str, int] | None) -> None:
+        """Let fuses go where they went before, and count nothing.
+
+        Args:
+            kept_back: What `kept_back` gave for the batch that is worked off again; None: all
+                is as usual again.
+        """
+        self._told = None if kept_back is None else dict(kept_back)
 
     def take_alerts(self) -> list[tuple[str, int]]:
         """Give the rules whose fuse went since this was asked last, and when (rule time, ms)."""
@@ -64,15 +90,29 @@ class Watch:
         for match in matches:
             name = match.rule
             found = self.found[name]
-            if name in self._fuses and found.tripped_at is None:
-                self._count(name, match.at, found)
-            if name in self._shadow:
-                found.shadowed += 1
-                found.samples.append(match)
-            else:
-                found.live += 1
+            gone = name in self._fuses and self._gone(name, match.at, found)
+            if not gone and name not in self._shadow:
                 live.append(match)
+                found.live += self._told is None
+            elif self._told is None:
+                found.shadowed += 1
+                self.fresh.add(name)
+                found.samples.append(match)
         return live
+
+    def _gone(self, name: str, at: int, found: Found) -> bool:
+        """Tell whether the fuse of a rule keeps a match back."""
+        if self._told is not None:
+            left = self._told.get(name, 1)
+            if name in self._told:
+                self._told[name] = left - 1
+            return left <= 0
+        if found.tripped_at is None:
+            self._count(name, at, found)
+        if found.tripped_at is not None:
+            return True
+        self._passed[name] = self._passed.get(name, 0) + 1
+        return False
 
     def _count(self, name: str, at: int, found: Found) -> None:
         minutes = self._minutes[name]
@@ -80,7 +120,7 @@ class Watch:
         minutes[minute] = minutes.get(minute, 0) + 1
         if minutes[minute] > self._fuses[name]:
             found.tripped_at = at
-            self._shadow.add(name)
+            self._tripped.append(name)
             self._alerts.append((name, at))
             minutes.clear()
         elif len(minutes) > MINUTES:

@@ -46,6 +46,9 @@ RECORD_TYPE: Final = Types.ROW_NAMED(
 _SWITCH_INTERVAL_S: Final = 1e-4
 """Python's default of 5 ms is what a state access waits for when another thread is busy."""
 
+_SAMPLED: Final = 1_024
+"""One event in so many is measured rule by rule; all runs of its user are looked at then."""
+
 _GC_THRESHOLDS: Final = (100_000, 20, 20)
 """State is no cyclic garbage, and looking through all of it again and again cost 15 %."""
 
@@ -133,6 +136,8 @@ class DecideFunction(KeyedBroadcastProcessFunction):
             self._switching.restore(ctx.get_broadcast_state(CONFIG_STATE).get)
         self._switching.look_after()
         program = self._switching.program
+        if program.machine.sampler is None:
+            program.machine.sample(time.perf_counter, _SAMPLED)
         shard = self._shards.get(label)
         if shard is None:
             number = self._numbers[label]

@@ -15,6 +15,7 @@ _CHUNKS = MapStateDescriptor("deadlines", Types.STRING(), Types.PICKLED_BYTE_ARR
 _JOURNAL = MapStateDescriptor("journal", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
 _HEADER = ValueStateDescriptor("shard", Types.PICKLED_BYTE_ARRAY())
 _PROGRAM = ValueStateDescriptor("program", Types.PICKLED_BYTE_ARRAY())
+_AGES = ValueStateDescriptor("ages", Types.PICKLED_BYTE_ARRAY())
 
 
 class FlinkChunks:
@@ -53,6 +54,7 @@ class FlinkStore:
         self._journal = context.get_map_state(_JOURNAL)
         self._header = context.get_state(_HEADER)
         self._program = context.get_state(_PROGRAM)
+        self._ages = context.get_state(_AGES)
         self._chunks = FlinkChunks(context.get_map_state(_CHUNKS))
         # In process mode a put only fills a cache, and put_all of PyFlink 2.3 is broken there:
         # it takes the keys of the dictionary apart.
@@ -92,6 +94,15 @@ class FlinkStore:
     def put_program(self, payload: bytes) -> None:
         """Write that manifest."""
         self._program.update(payload)
+
+    def ages(self) -> bytes | None:
+        """Give since when the rules are in force, or None."""
+        found: bytes | None = self._ages.value()
+        return found
+
+    def put_ages(self, ages: bytes) -> None:
+        """Write since when the rules are in force."""
+        self._ages.update(ages)
 
     def get(self, subject: str) -> bytes | None:
         """Give a subject's blob, or None."""

@@ -23,6 +23,7 @@ from udfs.decisions.records import Record
 from udfs.errors import ConfigInvalid, Fault, LoadFailed, MillraceError
 from udfs.expressions import CodeCache
 from udfs.matching import Layout
+from udfs.runtime.finishing import at_start
 from udfs.runtime.loader import Loader
 from udfs.runtime.warehouse import NOTHING, Needs, Warehouse
 from udfs.slices import Sliced, finish
@@ -118,6 +119,7 @@ class Switching:
         self._before = NOTHING
         self._sweeping = False
         self.kill = NOTHING_KILLED
+        self._shipped = shipped
         self.program = self._compile(shipped)
         self._digest = shipped.digest
         self._needs = Needs.of(shipped)
@@ -129,6 +131,8 @@ class Switching:
     def restore(self, get: Callable[[str], bytes | None]) -> None:
         """Take what a checkpoint holds, if it is newer than what the driver shipped, and load it.
 
+        Rules that the shipped manifest replaces may have runs to finish.
+
         Nothing flows yet: this waits until tables and models are there.
 
         Args:
@@ -139,8 +143,8 @@ class Switching:
         """
         payload = get(COMMITTED)
         if payload is not None:
-            resolved = Resolved.load(payload)
-            if resolved.revision > self.program.revision:
+            resolved = at_start(self._shipped, Resolved.load(payload))
+            if resolved.dump() != self.program.payload:
                 self.program = self._compile(resolved, _layout(get(LAYOUT)))
                 self._digest = resolved.digest
                 self._needs = Needs.of(resolved)
@@ -185,6 +189,8 @@ class Switching:
                 self._commit(message, put)
             case "abort":
                 self._abort(message.prepare_id)
+            case "running":
+                put(COMMITTED, self.program.payload)
             case "kill":
                 self.kill = Killed(message.all, frozenset(message.flows), frozenset(message.rules))
                 put(KILLED, msgspec.json.encode(self.kill))

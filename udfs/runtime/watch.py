@@ -35,6 +35,11 @@ _READ_BYTES: Final = 1 << 20
 _RESTART_S: Final = 5.0
 _STOP_S: Final = 3.0
 
+_RUNNING: Final = '{"type":"running"}'
+"""Lets workers keep what they run in their state: with it, a manifest that was shipped and never
+pushed is known after a restart. Sent with the first state of the watcher, so that a checkpoint
+has both or neither."""
+
 _POLL: Final = '{"type":"poll"}'
 """Asks workers that load in the background whether they are ready: they cannot speak unasked."""
 
@@ -71,6 +76,7 @@ class WatchFunction(KeyedProcessFunction):
         self._rest = b""
         self._not_before_s = 0.0
         self._preparing = False
+        self._told_running = False
 
     def open(self, runtime_context: Any) -> None:
         """Get ready; the process starts with the first tick, when state can be read."""
@@ -97,6 +103,9 @@ class WatchFunction(KeyedProcessFunction):
             line = msgspec.json.decode(raw, type=_Line)
             if line.type == "state":
                 self._state.update(base64.b64decode(line.rollout))
+                if not self._told_running:
+                    self._told_running = True
+                    yield Row(MESSAGES, _RUNNING)
             elif line.type == "record":
                 yield Row(self._acks, bytes(line.value).decode())
             elif line.type in ("prepare", "commit", "abort", "kill"):

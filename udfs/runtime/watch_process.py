@@ -20,12 +20,14 @@ from configs.client import ApolloClient
 from configs.kafka_acks import KafkaAcks
 from configs.lines import Lines
 from configs.manifest import Fetch, Resolved
+from configs.rollout import Rollout
 from configs.settings import DecideSettings
 from configs.watch import Validated, Watcher
 from configs.watch_process import first_rollout, run, stderr_log
 from udfs.decisions.program import Program
 from udfs.errors import ConfigInvalid, Fault, MillraceError
 from udfs.expressions import CodeCache
+from udfs.runtime.finishing import at_start, grace_ms, succeed
 from udfs.runtime.pointers import complete
 from udfs.runtime.shipped import refuse_stale_code
 
@@ -71,29 +73,43 @@ def validate(resolved: Resolved, fetch: Fetch, topics: set[str]) -> Validated:
     return Validated((), cache.dump(), completed)
 
 
+def rollout_at_start(task: WatchTask, settings: DecideSettings, incarnation: str) -> Rollout:
+    """Give where the watcher begins: what the workers run is committed.
+
+    Args:
+        task: What the process was told.
+        settings: The same, unpacked.
+        incarnation: Of this start.
+    """
+    shipped = Resolved.load(task.manifest)
+    given = incarnation, task.parallelism, settings.prepare_timeout
+    rollout = first_rollout(*given, task.state, shipped)
+    if rollout.committed is None:
+        return first_rollout(*given, None, shipped)
+    committed = Resolved.load(rollout.committed.payload)
+    runs = at_start(shipped, committed)
+    # Started from a savepoint with a newer manifest the workers run what was shipped.
+    return rollout if runs is committed else first_rollout(*given, None, runs)
+
+
 def main() -> None:
     """Watch until standard input ends."""
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=WatchTask)
     refuse_stale_code(task.shipped)
     settings = DecideSettings.unpack(task.settings)
     topics = {"decisions", *settings.action_topics}
-    shipped = Resolved.load(task.manifest)
     incarnation = uuid.uuid4().hex[:12]
-    rollout = first_rollout(
-        incarnation, task.parallelism, settings.prepare_timeout, task.state, shipped
-    )
-    committed = rollout.committed
-    if committed is None or committed.revision < shipped.revision:
-        # Started from a savepoint with a newer manifest: the workers run what was shipped.
-        rollout = first_rollout(
-            incarnation, task.parallelism, settings.prepare_timeout, None, shipped
-        )
+    rollout = rollout_at_start(task, settings, incarnation)
+    lines = Lines(sys.stdout.buffer, settings.job_name)
+    lines.state(rollout)
+    grace = grace_ms(settings)
     watcher = Watcher(
         rollout,
         fetch=objects.get,
         validate=lambda resolved, fetch: validate(resolved, fetch, topics),
         acks=KafkaAcks(settings.bootstrap_servers, settings.acks_topic, settings.job_name),
-        lines=Lines(sys.stdout.buffer, settings.job_name),
+        succeed=lambda new, in_force, now_ms: succeed(new, in_force, now_ms, grace),
+        lines=lines,
         now_ms=lambda: time.time_ns() // 1_000_000,
         incarnation=incarnation,
         log=stderr_log(),

@@ -57,6 +57,14 @@ def program_is_replaced(store: ShardStore) -> None:
     assert store.program() == b"two"
 
 
+def ages_are_replaced(store: ShardStore) -> None:
+    """None at first, then the last ones written."""
+    assert store.ages() is None
+    store.put_ages(b"one")
+    store.put_ages(b"\x00two")
+    assert store.ages() == b"\x00two"
+
+
 def chunks_are_listed(store: ShardStore) -> None:
     """Keys are those written and not removed."""
     for key in ("0:6:64:0", "1:6:64:0", "0:9:512:1"):
@@ -76,6 +84,7 @@ CHECKS: dict[str, Callable[[ShardStore], None]] = {
         subjects_come_and_go,
         journal_keeps_its_order,
         program_is_replaced,
+        ages_are_replaced,
         chunks_are_listed,
     )
 }

@@ -116,7 +116,7 @@ def test_a_rule_decides_with_its_features() -> None:
     assert decision["flow"] == "thanks"
     assert decision["trigger"] == {
         "kind": "rule", "event_ids": ["e1", "e2"], "rule": "bought", "rule_version": 1,
-        "match": "match",
+        "match": "match", "complete_since": START_MS + 2_000 + 20_000,
     }  # fmt: skip
     assert decision["features"] == {"views_10s": 1, "paid": 15.0, "last_sku": "x"}
     assert decision["payload"] == {"sku": "x", "views": 1}

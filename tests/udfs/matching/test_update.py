@@ -12,6 +12,7 @@ from tests.udfs.matching.differential.ours import rule_of
 from udfs.errors import ConfigInvalid
 from udfs.events.event import Event
 from udfs.matching import Machine, Match, Runs
+from udfs.matching.ages import Ages
 
 OLD: dict[str, Any] = {
     "rule": "r",
@@ -145,3 +146,18 @@ def test_ages() -> None:
     second.ages.activate(5_000, first.ages)
     assert second.ages.complete_since("r") == 61_000
     assert second.ages.complete_since("s") == 65_000
+
+
+def test_an_older_version_has_its_own_age() -> None:
+    """While it finishes; if it is back it is new, because nothing began meanwhile."""
+    finishing = NEW | {"state": "finish_old"}
+    first, second = Machine.compile([OLD]), Machine.compile([finishing], previous=[OLD])
+    third = Machine.compile([OLD | {"version": 3}])
+    ages = [Ages(machine.rules) for machine in (first, second, third)]
+    ages[0].activate(1_000)
+    ages[1].activate(5_000, ages[0])
+    ages[2].activate(9_000, ages[1])
+    assert ages[1].since_and_within("r", 1) == (1_000, 60_000)
+    assert ages[1].since_and_within("r", 2) == (5_000, 60_000)
+    assert ages[2].since_and_within("r", 3) == (9_000, 60_000)
+    assert ages[2].since_and_within("nobody", 1) is None

@@ -84,3 +84,26 @@ def test_costs_are_shared_out_by_evaluations() -> None:
     assert costs["idle"].evaluations == 1
     assert costs["many"].evaluations == 3
     assert costs["queued"].runs == costs["many"].runs == 1 + 3 + 5
+
+
+def test_a_fuse_goes_where_it_went_before() -> None:
+    """What it let through in a batch is let through again, and nothing is counted twice."""
+    rule = RULE | {"max_matches_per_minute": 2}
+    first, again = Machine.compile([rule]), Machine.compile([rule])
+    assert first.watch is not None
+    assert again.watch is not None
+    for times, live, kept_back in (
+        ((0,), [0], {}),
+        ((1, 2, 3), [1], {"r": 1}),
+        ((4, 5), [], {"r": 0}),
+    ):
+        first.watch.begin()
+        assert feed(first, *times) == live
+        assert first.watch.kept_back() == kept_back
+        again.watch.follow(kept_back)
+        assert feed(again, *times) == live
+    again.watch.follow(None)
+    found = again.watch.found["r"]
+    assert (found.live, found.shadowed, found.tripped_at) == (0, 0, None)
+    assert again.watch.take_alerts() == []
+    assert feed(again, 6, 7, 8) == [6, 7]

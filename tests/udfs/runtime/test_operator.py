@@ -213,6 +213,15 @@ def test_a_commit_applies_between_batches() -> None:
     assert {"kind": "revision", "shard": 5, "offsets": {"0": 1}, "revision": 2} in told
 
 
+def test_rules_are_sampled() -> None:
+    """What they cost stands in the counts."""
+    harness = Harness()
+    harness.batch(5, record(1, "u", "view", 0, price=15.0, sku="x"))
+    sampler = harness.function._switching.program.machine.sampler
+    assert sampler is not None
+    assert set(sampler.costs) == {"bought", "abandoned"}
+
+
 def test_stale_code_is_refused() -> None:
     """With the cure in the message."""
     with pytest.raises(StaleCode, match="Start fresh TaskManagers"):

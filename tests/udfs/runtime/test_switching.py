@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import itertools
 import json
 from pathlib import Path
@@ -11,16 +12,21 @@ from typing import Any
 import pytest
 
 from configs import objects
-from configs.manifest import Resolved
+from configs.manifest import Finishing, Resolved
+from configs.rollout import dump
+from configs.settings import load_settings
+from configs.watch_process import first_rollout
 from tests.udfs.decisions.logs import PARTS
+from udfs.decisions.program import Program
 from udfs.errors import ConfigInvalid
 from udfs.expressions import CodeCache
+from udfs.runtime.finishing import succeed
 from udfs.runtime.loader import ProcessLoader
 from udfs.runtime.shelf import Owned, Shelf
 from udfs.runtime.shipped import DIGEST
 from udfs.runtime.switching import COMMITTED, KILLED, Switching
 from udfs.runtime.warehouse import Warehouse
-from udfs.runtime.watch_process import validate
+from udfs.runtime.watch_process import WatchTask, rollout_at_start, validate
 
 
 class Worker:
@@ -65,6 +71,22 @@ class Worker:
             payload=base64.b64encode(resolved.dump()).decode(),
             code=base64.b64encode(code).decode(),
         )
+
+
+def version(number: int) -> Resolved:
+    """A manifest with one rule, of a structure of its own."""
+    pattern = [{"step": "a", "event": "a"}, {"step": "b", "event": f"b{number}"}]
+    rule = {"rule": "r", "version": number, "within": "1m", "state": "finish_old",
+            "pattern": pattern}  # fmt: skip
+    return Resolved.of(number, rules=[rule])
+
+
+VERSIONS = {number: version(number) for number in (1, 2, 3)}
+
+
+def finishing(program: Program) -> list[int]:
+    """Give the versions of the rules that only finish."""
+    return [rule.spec.version for rule in program.machine.rules if rule.finishing]
 
 
 ONE = Resolved.of(1, **PARTS)
@@ -255,6 +277,72 @@ def test_an_activation_time_is_refused() -> None:
     """Rather than ignored."""
     faults = validate(Resolved.of(3, 5, **PARTS), objects.get, {"decisions"}).faults
     assert [fault.where for fault in faults] == ["activate_at"]
+
+
+def test_what_has_to_finish_is_compiled_and_kept() -> None:
+    """It comes with the prepare, goes into broadcast state, and is there after a restore."""
+    worker = Worker(VERSIONS[1])
+    worker.prepare(succeed(VERSIONS[2], VERSIONS[1], 5))
+    worker.hear(type="commit", revision=2, prepare_id="p1")
+    assert Resolved.load(worker.state[COMMITTED]).finishing == [Finishing(VERSIONS[1].rules[0], 5)]
+    for switching in (worker.switching, Worker(VERSIONS[1], worker.state).switching):
+        assert finishing(switching.program) == [1]
+        assert finishing(switching.recompile(switching.program.payload)) == [1]
+
+
+def test_a_newer_manifest_that_is_shipped_finishes_what_was_committed() -> None:
+    """Also what that one had to finish; all subtasks come to the same."""
+    state = {COMMITTED: succeed(VERSIONS[2], VERSIONS[1], 5).dump()}
+    one, two = (Worker(VERSIONS[3], state).switching.program for _ in range(2))
+    assert (one.revision, finishing(one)) == (3, [1, 2])
+    assert one.payload == two.payload
+    assert Resolved.load(one.payload).finishing[1] == Finishing(VERSIONS[2].rules[0], None)
+
+
+def test_what_was_only_shipped_is_known_after_a_restart() -> None:
+    """The watcher's first word makes workers keep what they run."""
+    first = Worker(VERSIONS[1])
+    first.hear(type="running")
+    assert Resolved.load(first.state[COMMITTED]) == VERSIONS[1]
+    second = Worker(VERSIONS[2], first.state)
+    assert finishing(second.switching.program) == [1]
+    second.hear(type="running")
+    assert second.switching.program.payload == second.state[COMMITTED]
+    # A failure then: the same manifest is shipped again.
+    again = Worker(VERSIONS[2], second.state)
+    assert again.switching.program.payload == second.state[COMMITTED]
+    assert finishing(Worker(VERSIONS[3], second.state).switching.program) == [1, 2]
+
+
+def test_validation_compiles_what_has_to_finish() -> None:
+    """Its conditions are in the code that workers get."""
+    old = copy.deepcopy(VERSIONS[1].rules)
+    old[0]["pattern"][0]["where"] = "props.price > 123.0 + double(1)"
+    bare = validate(VERSIONS[2], objects.get, {"decisions"})
+    found = validate(succeed(VERSIONS[2], Resolved.of(1, rules=old), 5), objects.get, {"decisions"})
+    assert found.resolved.finishing == [Finishing(old[0], 5)]
+    assert len(CodeCache.load(found.code)) == len(CodeCache.load(bare.code)) + 1
+
+
+def test_the_watcher_begins_with_what_the_workers_run() -> None:
+    """Shipped, from its state, or shipped over an older one with runs to finish."""
+    settings = load_settings([])
+
+    def committed(shipped: int, state: Resolved | None) -> bytes:
+        kept = None if state is None else dump(first_rollout("i0", 2, 1, shipped=state))
+        task = WatchTask(settings.pack(), VERSIONS[shipped].dump(), 2, DIGEST, kept)
+        found = rollout_at_start(task, settings, "i1").committed
+        assert found is not None
+        return found.payload
+
+    second = succeed(VERSIONS[2], VERSIONS[1], 5)
+    assert committed(1, None) == VERSIONS[1].dump()
+    assert committed(1, second) == committed(2, second) == second.dump()
+    worker = Worker(VERSIONS[3], {COMMITTED: second.dump()})
+    assert committed(3, second) == worker.switching.program.payload
+    other = Resolved.of(2, rules=VERSIONS[1].rules)
+    worker = Worker(VERSIONS[2], {COMMITTED: other.dump()})
+    assert committed(2, other) == worker.switching.program.payload
 
 
 def test_a_shipped_manifest_that_does_not_compile() -> None:

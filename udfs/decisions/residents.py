@@ -132,6 +132,8 @@ class Residents:
         self.found: OrderedDict[str, Resident] = OrderedDict()
         self.changed: list[Resident] = []
         self._gone: set[str] = set()
+        self._aside: OrderedDict[str, Resident] = OrderedDict()
+        """Those of the program before that nobody has asked for since."""
 
     def load(self, subject: str, program: Program) -> Resident:
         """Give a subject, a new one if it was never seen.
@@ -142,15 +144,17 @@ class Residents:
         found = self.found.get(subject)
         if found is not None:
             return found
-        blob = None if subject in self._gone else self._store.get(subject)
-        if blob is None:
-            found = Resident(subject, Subject(), stored=False)
-        else:
-            found = Resident(subject, decode_subject(blob), stored=True)
-            if found.state.revision != program.revision:
-                found.state.revision = program.revision
-                if found.has_runs:
-                    found.runs_changed(program)
+        found = self._aside.pop(subject, None)
+        if found is None:
+            blob = None if subject in self._gone else self._store.get(subject)
+            if blob is None:
+                found = Resident(subject, Subject(), stored=False)
+            else:
+                found = Resident(subject, decode_subject(blob), stored=True)
+        if found.stored and found.state.revision != program.revision:
+            found.state.revision = program.revision
+            if found.has_runs:
+                found.runs_changed(program)
         self.found[subject] = found
         return found
 
@@ -190,9 +194,18 @@ class Residents:
         self.changed.clear()
         if blobs:
             self._store.put_all(blobs)
-        while len(found) > self._most:
-            found.popitem(last=False)
+        for kept in (self._aside, found):
+            while kept and len(self._aside) + len(found) > self._most:
+                kept.popitem(last=False)
 
     def clear(self) -> None:
         """Drop what is decoded, after a flush; the store keeps all."""
+        self.found.clear()
+        self._aside.clear()
+
+    def set_aside(self) -> None:
+        """Make ready for another program, after a flush: sections are decoded anew when needed."""
+        for resident in self.found.values():
+            resident.aggregates = resident.runs = None
+        self._aside |= self.found
         self.found.clear()

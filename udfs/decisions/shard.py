@@ -115,7 +115,7 @@ class Shard:
         """Take another program from the next batch on; state moves over as it is touched."""
         if program is not self._program:
             self.flush()
-            self._residents.clear()
+            self._residents.set_aside()
             self._use(program)
 
     # -- a batch ----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Events at a steady rate, made by a process of its own, with the wall clock as event time."""
+"""Events at a steady rate, made by a process of its own; and what the job says of pushes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
 from typing import Final, Self
 
+from confluent_kafka import Consumer, TopicPartition
+
 from benchmarks.latency import BURST_S, LINGER_MS, quantile
 from benchmarks.log import producer
 from benchmarks.rule_log import Traffic
+from configs.acks import AckRecord
 from udfs.errors import StackError
 
 _STOP_S: Final = 30.0
+_END_S: Final = 120.0
+_POLL_S: Final = 0.25
 
 
 class Producer:
@@ -58,6 +63,51 @@ class Producer:
         except EOFError as error:
             raise StackError("the producer has failed; see its output above") from error
         return float(reached), float(late_ms)
+
+
+class Acks:
+    """What a job says on the topic of acknowledgements.
+
+    Args:
+        bootstrap: Address of the broker.
+        topic: Of one partition.
+        job: Whose records count.
+    """
+
+    def __init__(self, bootstrap: str, topic: str, job: str) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": f"bench-{topic}",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+            }
+        )
+        self._consumer.assign([TopicPartition(topic, 0, 0)])
+        self._job = job
+        self._seen: list[AckRecord] = []
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._consumer.close()
+
+    def of(self, revision: int) -> list[AckRecord]:
+        """Give what was said of a revision, as far as it was read."""
+        return [ack for ack in self._seen if ack.revision == revision]
+
+    def await_end(self, revision: int) -> bool:
+        """Read on until the watcher has said how a revision ended, or for two minutes."""
+        deadline_s = time.monotonic() + _END_S
+        while time.monotonic() < deadline_s:
+            if any(ack.who == "watcher" for ack in self.of(revision)):
+                return True
+            for message in self._consumer.consume(100, _POLL_S):
+                value = message.value()
+                if value is not None and not message.error():
+                    ack = AckRecord.decode(value)
+                    if ack.job == self._job:
+                        self._seen.append(ack)
+        return False
 
 
 def _produce(

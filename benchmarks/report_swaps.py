@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -97,9 +96,12 @@ def _print_gaps(console: Console, part: Part) -> None:
         f"the working thread ran {len(held) / minutes:,.0f} times, "
         f"at most {max((gap.ms for gap in held), default=0.0):,.0f} ms"
     )
-    times: Counter[str] = Counter()
-    for gap in held:
-        times[gap.main] += 1
-    for place, count in times.most_common(_PLACES):
-        most = max(gap.ms for gap in held if gap.main == place)
-        console.print(f"  {count:,} times, at most {most:,.0f} ms, before {place}")
+    longest: dict[str, list[float]] = {}
+    for gap in part.gaps:
+        if gap.held:
+            longest.setdefault(f"the working thread, then in {gap.main}", []).append(gap.ms)
+        else:
+            for other in gap.others:
+                longest.setdefault(f"perhaps another thread, then in {other}", []).append(gap.ms)
+    for who, times in sorted(longest.items(), key=lambda item: -max(item[1]))[:_PLACES]:
+        console.print(f"  {len(times):,} times, at most {max(times):,.0f} ms: {who}")

@@ -1,7 +1,8 @@
 """Pushes of rules while events come at a steady rate: how long the stream waits for them.
 
 The job is submitted with an operator that notes its times (`benchmarks.in_worker`). One part of
-the run is left alone, in the next one new rule sets are pushed through the config server.
+the run is left alone, in the next one new rule sets are pushed through the config server. A push
+that takes longer than its turn puts off the next, so that none is overtaken.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import msgspec
 from benchmarks import in_worker
 from benchmarks.contestants import job_id, new_topic
 from benchmarks.in_worker.marks import CALLS, GAPS
-from benchmarks.live import Producer
+from benchmarks.live import Acks, Producer
 from benchmarks.log import create_topic, read_back
 from benchmarks.pushing import publish
 from benchmarks.rule_log import parts
@@ -25,7 +26,6 @@ from benchmarks.servers import fresh_taskmanager, load
 from benchmarks.swap_rules import Pushes
 from benchmarks.swap_times import Part, Window, longest, part, read_calls, read_gaps
 from benchmarks.workload import PARTITIONS
-from configs.acks import AckRecord
 from stack import Stack, jobs
 from stack.shipping import stage
 from udfs.errors import StackError
@@ -50,7 +50,7 @@ class Plan(msgspec.Struct):
         rate: Events per second.
         rules: In every set.
         users: How many there are.
-        seconds: Of either part.
+        seconds: Of either part; the second one is longer if its pushes take longer.
         pushes: In the second part.
         gil: Whether the sampler runs.
     """
@@ -129,6 +129,7 @@ def run(stack: Stack, plan: Plan, told: Callable[[str], None]) -> Swaps:
     told("starting the job")
     job = _submit(stack, folder, gil=plan.gil)
     jobs.await_running(stack, job)
+    acks = Acks(stack.kafka_bootstrap, jobs.settings_for(stack).acks_topic, _APP)
     published: list[tuple[int, int, int]] = []
     with Producer(stack.kafka_bootstrap, _EVENTS, plan.rate, plan.users) as source:
         told("warm-up")
@@ -145,12 +146,13 @@ def run(stack: Stack, plan: Plan, told: Callable[[str], None]) -> Swaps:
             began_ns = time.perf_counter_ns()
             at_ms = publish(stack, _APP, revision, parts(sets.manifest()))
             published.append((revision, at_ms, began_ns))
+            acks.await_end(revision)
         _until(marks[1][0] + round(plan.seconds * 1e9))
         marks.append(_now())
         told("the end")
         time.sleep(_DRAIN_S)
         reached, late_ms = source.stop()
-    time.sleep(_DRAIN_S)
+    acks.close()
     if (why := jobs.reason(stack, job)) != jobs.NO_FAILURE:
         raise StackError(f"the job was started again: {why}")
     jobs.cancel(stack, job)
@@ -164,7 +166,7 @@ def run(stack: Stack, plan: Plan, told: Callable[[str], None]) -> Swaps:
     gaps = read_gaps(folder / GAPS) if plan.gil else None
     latencies = _latencies(stack)
     alone, pushed = (part(window, calls, latencies, gaps) for window in windows)
-    return Swaps(plan, reached, late_ms, busy, alone, pushed, _pushes(stack, published, calls))
+    return Swaps(plan, reached, late_ms, busy, alone, pushed, _pushes(acks, published, calls))
 
 
 def _submit(stack: Stack, folder: Path, *, gil: bool) -> str:
@@ -208,18 +210,12 @@ def _latencies(stack: Stack) -> list[tuple[int, int]]:
     ]
 
 
-def _pushes(stack: Stack, published: list[tuple[int, int, int]], calls: Any) -> list[Push]:
+def _pushes(acks: Acks, published: list[tuple[int, int, int]], calls: Any) -> list[Push]:
     """Give what became of each push."""
-    topic = jobs.settings_for(stack).acks_topic
-    acks = [
-        ack
-        for _, value in read_back(stack.kafka_bootstrap, topic, 1)
-        if (ack := AckRecord.decode(value)).job == _APP
-    ]
     found = []
     ends = [*(began for _, _, began in published[1:]), calls[-1, 2] + 1]
     for (revision, at_ms, began_ns), until_ns in zip(published, ends, strict=True):
-        own = [ack for ack in acks if ack.revision == revision]
+        own = acks.of(revision)
         times = {ack.status: ack.at - at_ms for ack in own}
         found.append(
             Push(

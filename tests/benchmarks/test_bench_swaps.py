@@ -171,4 +171,4 @@ def test_swaps_are_told(tmp_path: Path) -> None:
     report_swaps.print_swaps(console, found)
     text = console.export_text()
     assert "1 of 2 committed" in text
-    assert "1 times, at most 45 ms, before udfs/x.py:1 f" in text
+    assert "1 times, at most 45 ms: the working thread, then in udfs/x.py:1 f" in text

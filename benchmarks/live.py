@@ -34,13 +34,16 @@ class Producer:
     def __init__(self, bootstrap: str, topic: str, rate: float, users: int) -> None:
         spawn = multiprocessing.get_context("spawn")
         self._stop = spawn.Event()
-        self._told, theirs = spawn.Pipe(duplex=False)
+        self._told, self._theirs = spawn.Pipe(duplex=False)
         self._process = spawn.Process(
-            target=_produce, args=(bootstrap, topic, rate, users, self._stop, theirs), daemon=True
+            target=_produce,
+            args=(bootstrap, topic, rate, users, self._stop, self._theirs),
+            daemon=True,
         )
 
     def __enter__(self) -> Self:
         self._process.start()
+        self._theirs.close()  # or the end of the process would not be seen
         return self
 
     def __exit__(self, *_error: object) -> None:

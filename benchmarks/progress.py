@@ -118,18 +118,16 @@ class Curve:
             found.append(Point(at_ms, sum(reached)))
         return found
 
-    def rate(self, start: float, end: float, of: int | None = None) -> float:
+    def rate(self, start: float, end: float) -> float:
         """Give events per second between two parts of the log.
 
         Args:
             start: Where it begins, e.g. 0.1 of the log.
             end: Where it ends.
-            of: Parts of so many events, in place of the whole log.
         """
         points = self.points()
-        whole = self.total if of is None else of
-        first = next(point for point in points if point.events >= start * whole)
-        last = next(point for point in points if point.events >= end * whole)
+        first = next(point for point in points if point.events >= start * self.total)
+        last = next(point for point in points if point.events >= end * self.total)
         return (last.events - first.events) * 1000 / max(1, last.at_ms - first.at_ms)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import msgspec
 from benchmarks import threads
 from benchmarks.contestants import Contestant, FlinkCep, build, new_topic, start_decide
 from benchmarks.log import EVENTS_TOPIC
-from benchmarks.progress import Curve, follow
+from benchmarks.progress import Curve, Point, follow
 from benchmarks.pushing import publish
 from benchmarks.rule_log import parts, rule_set
 from benchmarks.rule_workload import name_of
@@ -35,12 +36,11 @@ BARS: Final = {1: 1.2, 10: 3.5, 100: 30.0}
 KEPT_BAR: Final = 1_000, 0.6
 """With so many rules, so much of our own rate with one is wanted."""
 
-_LATE_HALF: Final = (0.5, 1.0)
 _MARGIN: Final = 2_500
 """Events of a partition by which one operator of Flink's may be ahead of another, and more: what
 20 network buffers hold, and what is fetched of a partition at once."""
 
-_CPU_EVERY_S: Final = 1.0
+_CPU_EVERY_MS: Final = 1_000
 
 
 class Run(msgspec.Struct):
@@ -52,7 +52,7 @@ class Run(msgspec.Struct):
         events_per_s: In the timed part.
         events: Worked off.
         whole: Whether that was all; the timed part is then `FROM` to `TO` of the log, else the
-            second half of what was done.
+            second half of the time from its first match on.
         decisions: That it wrote.
         load: Average of the last minute, when it began.
         cpu_us: CPU per event by kind of thread of the TaskManager, in the timed part.
@@ -181,18 +181,30 @@ def run(
     return plan
 
 
-def rate_of(curve: Curve) -> float:
-    """Give events per second of the timed part: see `Run`."""
-    start, end, of = timed_part(curve)
-    return curve.rate(start, end, of)
+def timed_part(curve: Curve, limit_s: float) -> tuple[Point, Point]:
+    """Give where the timed part begins and ends: see `Run`.
 
-
-def timed_part(curve: Curve) -> tuple[float, float, int]:
-    """Give where the timed part begins and ends, and of how many events these are parts."""
+    Args:
+        curve: Of the job.
+        limit_s: When it was stopped, if it has not worked the log off.
+    """
+    points = curve.points()
     if curve.ended:
         # Of a short log a job in event time holds back more than a twentieth.
-        return FROM, min(TO, (curve.events - 1) / curve.total), curve.total
-    return *_LATE_HALF, curve.events
+        last = min(TO * curve.total, curve.events)
+        return (
+            next(point for point in points if point.events >= FROM * curve.total),
+            next(point for point in points if point.events >= last),
+        )
+    half_ms = points[0].at_ms + round(limit_s * 500)
+    end_ms = points[0].at_ms + round(limit_s * 1_000)
+    done = [max((p.events for p in points if p.at_ms <= at), default=0) for at in (half_ms, end_ms)]
+    return Point(half_ms, done[0]), Point(end_ms, done[1])
+
+
+def rate_of(began: Point, ended: Point) -> float:
+    """Give events per second; at least one event is taken to have been worked off."""
+    return max(1, ended.events - began.events) * 1_000 / max(1, ended.at_ms - began.at_ms)
 
 
 def agree(rules: int, ours: Curve, theirs: Curve) -> Agreement:
@@ -206,20 +218,19 @@ def agree(rules: int, ours: Curve, theirs: Curve) -> Agreement:
 
 
 def cpu_between(
-    samples: Sequence[tuple[int, dict[str, float]]], first: int, last: int
+    samples: Sequence[tuple[int, dict[str, float]]], began: Point, ended: Point
 ) -> dict[str, float]:
-    """Give CPU µs an event between two places of the log, as nearly as it was sampled.
+    """Give CPU µs an event of the timed part, as nearly as it was sampled.
 
     Args:
-        samples: Events worked off, and CPU seconds by thread until then.
-        first: Events worked off at the beginning.
-        last: And at the end.
+        samples: Time, ms since the epoch, and CPU seconds by thread until then.
+        began: Where the timed part begins.
+        ended: And where it ends.
     """
-    if len(samples) < 2:
-        return {}
-    before = min(samples, key=lambda sample: abs(sample[0] - first))
-    after = min(samples, key=lambda sample: abs(sample[0] - last))
-    return threads.per_event(before[1], after[1], after[0] - before[0])
+    before = min(samples, key=lambda sample: abs(sample[0] - began.at_ms))
+    after = min(samples, key=lambda sample: abs(sample[0] - ended.at_ms))
+    events = rate_of(began, ended) * (after[0] - before[0]) / 1_000
+    return threads.per_event(before[1], after[1], round(events)) if events else {}
 
 
 def one(
@@ -251,13 +262,11 @@ def one(
     topic = new_topic(stack, f"decisions-{slug}-{rules}-{number}")
     job = contestant.start(stack, topic)
     samples: list[tuple[int, dict[str, float]]] = []
-    sampled_s = 0.0
 
     def watch(events: int) -> None:
-        nonlocal sampled_s
-        if time.monotonic() - sampled_s >= _CPU_EVERY_S:
-            sampled_s = time.monotonic()
-            samples.append((events, threads.cpu_seconds(pid)))
+        now_ms = time.time_ns() // 1_000_000
+        if not samples or now_ms - samples[-1][0] >= _CPU_EVERY_MS:
+            samples.append((now_ms, threads.cpu_seconds(pid)))
         told(f"{contestant.name}, {rules:,} rules", events)
 
     def alive() -> None:
@@ -265,18 +274,17 @@ def one(
         if jobs.state(stack, job) not in ("CREATED", "RUNNING"):
             raise StackError(f"{contestant.name} has failed: {jobs.reason(stack, job)}")
 
-    limit = {"limit_s": limit_s} if contestant.name == FlinkCep.name else {}
-    curve = follow(stack.kafka_bootstrap, topic, counts, watch, alive, **limit)
-    samples.append((curve.events, threads.cpu_seconds(pid)))
+    limit_s = limit_s if contestant.name == FlinkCep.name else math.inf
+    curve = follow(stack.kafka_bootstrap, topic, counts, watch, alive, limit_s)
+    samples.append((time.time_ns() // 1_000_000, threads.cpu_seconds(pid)))
     alive()
     if (why := jobs.reason(stack, job)) != jobs.NO_FAILURE:
         raise StackError(f"{contestant.name} with {rules} rules was started again: {why}")
     jobs.cancel(stack, job)
     time.sleep(1)
-    whole = curve.ended
-    start, end, of = timed_part(curve)
+    began, ended = timed_part(curve, limit_s)
     found = Run(
-        contestant.name, rules, rate_of(curve), curve.events, whole, curve.decisions, busy,
-        cpu_between(samples, round(start * of), round(end * of)),
+        contestant.name, rules, rate_of(began, ended), curve.events, curve.ended, curve.decisions,
+        busy, cpu_between(samples, began, ended),
     )  # fmt: skip
     return found, curve

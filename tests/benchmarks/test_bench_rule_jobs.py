@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from benchmarks import report_jobs
 from benchmarks.__main__ import _options
-from benchmarks.progress import Curve
+from benchmarks.progress import Curve, Point
 from benchmarks.rule_jobs import Agreement, Result, Run, agree, cpu_between, rate_of, timed_part
 from benchmarks.rule_log import MARKER, Traffic, parts, rule_set
 from benchmarks.rule_workload import TYPES
@@ -79,14 +80,23 @@ def test_the_marker_rule_completes_with_about_one_percent() -> None:
     assert len(matches) / len(events) < 0.025
 
 
-def test_a_log_that_is_not_worked_off_is_timed_over_its_second_half() -> None:
-    """1,000 events/s after a slow start; the first half does not count."""
+def test_a_log_that_is_not_worked_off_is_timed_over_the_second_half_of_the_time() -> None:
+    """500 events/s for 10 s, then 1,000; what comes in bursts is not what is timed."""
     curve = Curve([100_000])
-    for sequence in range(0, 20_000, 100):
-        at_ms = 50_000 + sequence + min(sequence, 8_000) * 9
-        curve.add(at_ms, decision("rule_0000", f"0-{sequence}"))
-    assert timed_part(curve) == (0.5, 1.0, 19_901)
-    assert rate_of(curve) == pytest.approx(1_000, rel=0.02)
+    for tenth in range(200):
+        burst_ms = 50_000 + tenth // 20 * 2_000 if tenth % 3 else 50_000 + tenth * 100
+        done = tenth * 50 + max(0, tenth - 100) * 50
+        curve.add(burst_ms + tenth % 20 * 100, decision("rule_0000", f"0-{done}"))
+    began, ended = timed_part(curve, 20.0)
+    assert (began.at_ms, ended.at_ms) == (60_000, 70_000)
+    assert rate_of(began, ended) == pytest.approx(1_000, rel=0.05)
+
+
+def test_a_job_that_stands_still_has_a_rate() -> None:
+    """Nobody divides by nothing."""
+    curve = Curve([100_000])
+    curve.add(50_000, decision("rule_0000", "0-10"))
+    assert rate_of(*timed_part(curve, 90.0)) == pytest.approx(1 / 45)
 
 
 def test_the_end_of_a_short_log_need_not_be_reached() -> None:
@@ -95,7 +105,7 @@ def test_the_end_of_a_short_log_need_not_be_reached() -> None:
     for sequence in range(0, 18_000, 100):
         curve.add(50_000 + sequence // 2, decision("rule_0000", f"0-{sequence}"))
     assert curve.ended
-    assert rate_of(curve) == pytest.approx(2_000, rel=0.02)
+    assert rate_of(*timed_part(curve, math.inf)) == pytest.approx(2_000, rel=0.02)
 
 
 def test_matches_are_compared_where_both_have_been() -> None:
@@ -112,10 +122,11 @@ def test_matches_are_compared_where_both_have_been() -> None:
 
 
 def test_cpu_is_taken_from_the_nearest_samples() -> None:
-    """Per event between two places; nothing without two samples."""
+    """Per event between two moments; nothing without two samples."""
     samples = [(number * 1_000, {"decide/1": number * 0.02}) for number in range(11)]
-    assert cpu_between(samples, 4_900, 9_400) == {"decide (Python)": pytest.approx(20.0)}
-    assert cpu_between(samples[:1], 0, 10) == {}
+    began, ended = Point(4_900, 100), Point(9_400, 4_600)
+    assert cpu_between(samples, began, ended) == {"decide (Python)": pytest.approx(20.0)}
+    assert cpu_between(samples[:1], began, ended) == {}
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from benchmarks.swap_times import LONG_MS, Part, Spread
 from benchmarks.swaps import BAR, Swaps
 
 _PLACES: Final = 8
+_KEEPS_UP: Final = 0.95
+"""Of the events that are produced so many must be worked off."""
 
 _ROWS: Final[tuple[tuple[str, Callable[[Part], Spread]], ...]] = (
     ("batches", lambda part: part.batches),
@@ -56,6 +58,8 @@ def print_swaps(console: Console, found: Swaps) -> None:
 def verdicts(found: Swaps) -> list[str]:
     """Give the ratios of the part with pushes to the other, with the bar."""
     lines = []
+    if found.alone.events < _KEEPS_UP * found.reached * found.alone.seconds:
+        lines.append("the job did not keep up even when left alone: choose a lower --rate")
     for name, of in _ROWS:
         alone, pushed = of(found.alone), of(found.pushed)
         if not alone.count or not pushed.count:

@@ -156,7 +156,7 @@ def test_places_are_short() -> None:
 
 def test_swaps_are_told(tmp_path: Path) -> None:
     """Ratios with their bar, pushes that did not end, and the longest gaps."""
-    calm = Part("left alone", 60.0, 9, Spread(9, 1, 2, 3, 4), Spread(9, 1, 2, 3, 4), {}, 0, 0.0,
+    calm = Part("left alone", 60.0, 6_000, Spread(9, 1, 2, 3, 4), Spread(9, 1, 2, 3, 4), {}, 0, 0.0,
                 0.1, Spread(9, 50, 60, 70, 80), [])  # fmt: skip
     gap = Gap(0, 45 * MS, 45.0, "udfs/x.py:1 f", [])
     rough = Part("with pushes", 60.0, 9, Spread(9, 1, 2, 5, 8), Spread(9, 1, 2, 9, 900), {}, 1,
@@ -167,6 +167,8 @@ def test_swaps_are_told(tmp_path: Path) -> None:
     assert [line.split("wanted at most 2: ")[1].split(";")[0] for line in lines] == [
         "kept", "NOT kept", "kept",
     ]  # fmt: skip
+    calm.events = 5_000
+    assert "did not keep up" in report_swaps.verdicts(found)[0]
     console = Console(file=(tmp_path / "out.txt").open("w"), record=True, width=140)
     report_swaps.print_swaps(console, found)
     text = console.export_text()

@@ -2,7 +2,9 @@
 
 cores: the shards without a JVM. decisions: a scored decision and its parts, without servers.
 throughput: beside a Flink CEP job. scoring: the job with and without scores. latency.
-matching: rules beside Flink's NFA, in memory. state: what runs take in it. load: of rules. all.
+matching: rules beside Flink's NFA, in memory. state: what runs take in it. load: of rules.
+rules: the job with 1 to 1,000 rules beside Flink CEP. swaps: how long a push of rules holds up
+the stream. all: but the last two.
 """
 
 from __future__ import annotations
@@ -20,12 +22,14 @@ from benchmarks import (
     contestants,
     cores,
     decisions,
+    in_job,
     latency,
     log,
     report,
     rules,
     scoring,
     servers,
+    swaps,
     throughput,
 )
 from benchmarks.bar import bar_on
@@ -37,6 +41,7 @@ _CORE_EVENTS: Final = 100_000
 _LOG_EVENTS: Final = 2_000_000
 _NEED_LOG: Final = ("throughput", "scoring", "latency", "all")
 _BUSY: Final = 1.0
+_SECONDS: Final = 30.0
 _WARM_UP_S: Final = 30.0  # of latency: Java compiles itself, as in the first half of a log
 
 
@@ -60,22 +65,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, measured in _ALONE.items():
             if wanted in (name, "all"):
                 results[name] = measured(console, options)
+        if wanted in _OWN_SERVERS:
+            results[wanted] = _OWN_SERVERS[wanted](console, options)
         if wanted in _NEED_LOG:
-            with servers.running(console.print) as stack:
-                if wanted != "latency":
-                    counts = _log(console, stack, options)
-                if wanted in ("throughput", "all"):
-                    results["throughput"] = _throughput(console, stack, counts, options)
-                if wanted in ("scoring", "all"):
-                    results["scoring"] = _scoring(console, stack, counts, options)
-                if wanted in ("latency", "all"):
-                    rate = options.rate or _half(results)
-                    results["latency"] = _latency(console, stack, rate, options)
+            _on_log(console, options, results)
     except MillraceError as error:
         console.print(f"benchmarks: {error}")
         return 1
     console.print(f"written to {report.write(results)}")
     return 0
+
+
+def _on_log(console: Console, options: argparse.Namespace, results: dict[str, Any]) -> None:
+    """Run what has servers, and reads the log of shop events or makes such events."""
+    wanted = options.what
+    with servers.running(console.print) as stack:
+        if wanted != "latency":
+            counts = _log(console, stack, options)
+        if wanted in ("throughput", "all"):
+            results["throughput"] = _throughput(console, stack, counts, options)
+        if wanted in ("scoring", "all"):
+            results["scoring"] = _scoring(console, stack, counts, options)
+        if wanted in ("latency", "all"):
+            rate = options.rate or _half(results)
+            results["latency"] = _latency(console, stack, rate, options)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -86,7 +99,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "what", nargs="?", default="all",
-        choices=(*_ALONE, *_NEED_LOG),
+        choices=(*_ALONE, *_OWN_SERVERS, *_NEED_LOG),
     )  # fmt: skip
     parser.add_argument(
         "--events", type=int,
@@ -95,10 +108,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=5, help="of everything [%(default)s]")
     parser.add_argument(
-        "--rate", type=float, help="events/s of the latency run [half of the throughput]"
+        "--rate", type=float, help="events/s of latency and swaps [half of the throughput]"
     )
-    parser.add_argument("--seconds", type=float, default=30, help="of latency [%(default)s]")
+    parser.add_argument(
+        "--seconds", type=float, help=f"of latency [{_SECONDS:.0f}]; of either part of swaps "
+        f"[{swaps.SECONDS:.0f}]",
+    )  # fmt: skip
     rules.add_options(parser)
+    in_job.add_options(parser)
     options = parser.parse_args(arguments)
     _check(parser, options)
     return options
@@ -108,11 +125,12 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
     """End with a message if the options make no sense."""
     if options.what == "latency" and options.rate is None:
         parser.error("latency alone needs --rate; 'all' takes half of the measured throughput")
-    if options.what in _NEED_LOG and (options.events or _LOG_EVENTS) < LEAST_EVENTS:
+    if options.what in (*_NEED_LOG, "rules") and (options.events or _LOG_EVENTS) < LEAST_EVENTS:
         parser.error(f"--events: at least {LEAST_EVENTS}, or start-up is all there is to see")
     if options.rounds < 1:
         parser.error("--rounds: at least 1")
     rules.check_options(parser, options)
+    in_job.check_options(parser, options)
 
 
 def _half(results: dict[str, Any]) -> float:
@@ -147,6 +165,12 @@ _ALONE: Final[dict[str, Callable[[Console, argparse.Namespace], Any]]] = {
 }
 """What needs no servers."""
 
+_OWN_SERVERS: Final[dict[str, Callable[[Console, argparse.Namespace], Any]]] = {
+    "rules": in_job.run_rules,
+    "swaps": in_job.run_swaps,
+}
+"""What has servers and a log of its own; too long for ``all``."""
+
 
 def _log(console: Console, stack: Stack, options: argparse.Namespace) -> list[int]:
     events = options.events or _LOG_EVENTS
@@ -161,7 +185,10 @@ def _throughput(
     console: Console, stack: Stack, counts: list[int], options: argparse.Namespace
 ) -> Any:
     with bar_on(console) as bar:
-        jobs: list[contestants.Contestant] = [contestants.Millrace(), contestants.FlinkCep(stack)]
+        jobs: list[contestants.Contestant] = [
+            contestants.Millrace(),
+            contestants.FlinkCep(contestants.build(stack)),
+        ]
         result = throughput.run(stack, jobs, counts, options.rounds, *_told(bar, sum(counts)))
     report.print_throughput(console, result)
     return result
@@ -191,11 +218,12 @@ def _told(bar: Progress, events: int) -> tuple[throughput.Told, Callable[[throug
 
 
 def _latency(console: Console, stack: Stack, rate: float, options: argparse.Namespace) -> Any:
-    warm_up_s = _WARM_UP_S + options.seconds / 2
+    seconds = options.seconds or _SECONDS
+    warm_up_s = _WARM_UP_S + seconds / 2
     with bar_on(console) as bar:
-        task = bar.add_task(f"{rate:,.0f} events/s", total=warm_up_s + options.seconds)
+        task = bar.add_task(f"{rate:,.0f} events/s", total=warm_up_s + seconds)
         found = latency.run(
-            stack, rate, warm_up_s, options.seconds, lambda s: bar.update(task, completed=s)
+            stack, rate, warm_up_s, seconds, lambda s: bar.update(task, completed=s)
         )
     report.print_latency(console, found)
     return found

@@ -16,7 +16,7 @@ from configs.settings import DecideSettings, load_settings
 from stack import Stack, java, jobs
 from udfs.errors import StackError
 
-_SOURCE: Final = Path(__file__).parent / "flink_cep" / "Main.java"
+_SOURCES: Final = Path(__file__).parent / "flink_cep"
 _JOB_ID: Final = re.compile(r"JobID ([0-9a-f]{32})")
 
 
@@ -72,16 +72,19 @@ def start_decide(stack: Stack, events: str, decisions: str, **further: Any) -> s
 
 
 class FlinkCep:
-    """The Java job of ``flink_cep/Main.java``, compiled with the jars of the distribution.
+    """The Java job of ``flink_cep``.
 
     Args:
-        stack: Whose distribution.
+        jar: What `build` made.
+        rules: File of rules as `benchmarks.rule_workload.Rules.write` writes it; without it the
+            job has the one rule of `benchmarks.workload`.
     """
 
     name = "Flink CEP"
 
-    def __init__(self, stack: Stack) -> None:
-        self._jar = build(stack)
+    def __init__(self, jar: Path, rules: Path | None = None) -> None:
+        self._jar = jar
+        self._rules = [] if rules is None else [str(rules)]
 
     def start(self, stack: Stack, topic: str) -> str:
         """Submit it; see `Contestant`."""
@@ -90,17 +93,30 @@ class FlinkCep:
             "run", "-d", "-c", "Main", str(self._jar),
             stack.kafka_bootstrap, EVENTS_TOPIC, topic,
             str(defaults.checkpoint_interval), str(defaults.out_of_orderness),
-            str(WITHIN_MINUTES), topic,
+            str(WITHIN_MINUTES), topic, *self._rules,
         )  # fmt: skip
-        found = _JOB_ID.search(result.stdout)
-        if found is None:
-            told = (result.stdout + result.stderr)[-4000:]
-            raise StackError(f"the Flink CEP job was not submitted:\n{told}")
-        return found[1]
+        return job_id(result, "the Flink CEP job")
+
+
+def job_id(result: subprocess.CompletedProcess[str], what: str) -> str:
+    """Give the id of the job that ``flink run`` has submitted.
+
+    Args:
+        result: Of the command.
+        what: Was submitted.
+
+    Raises:
+        StackError: It was not.
+    """
+    found = _JOB_ID.search(result.stdout)
+    if found is None:
+        told = (result.stdout + result.stderr)[-4000:]
+        raise StackError(f"{what} was not submitted:\n{told}")
+    return found[1]
 
 
 def build(stack: Stack) -> Path:
-    """Compile the Java job.
+    """Compile the Java job with the jars of the distribution.
 
     Raises:
         StackError: ``javac`` or ``jar`` is not there, or fails.
@@ -112,7 +128,14 @@ def build(stack: Stack) -> Path:
     tools = Path(java.find()).resolve().parent
     class_path = os.pathsep.join(str(path) for path in (stack.flink_home / "lib").glob("*.jar"))
     for command in (
-        [str(tools / "javac"), "-d", str(classes), "-cp", class_path, str(_SOURCE)],
+        [
+            str(tools / "javac"),
+            "-d",
+            str(classes),
+            "-cp",
+            class_path,
+            *map(str, sorted(_SOURCES.glob("*.java"))),
+        ],
         [str(tools / "jar"), "cf", str(jar), "-C", str(classes), "."],
     ):
         try:

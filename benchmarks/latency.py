@@ -25,8 +25,8 @@ from udfs.errors import StackError
 
 _EVENTS: Final = "events-live"
 _DECISIONS: Final = "decisions-live"
-_BURST_S: Final = 0.005
-_LINGER_MS: Final = 1
+BURST_S: Final = 0.005
+LINGER_MS: Final = 1
 _DRAIN_S: Final = 5.0
 _COMPLETING: Final = b'"event_type":"pay"'
 
@@ -91,7 +91,7 @@ def run(
     reader.start()
     try:
         sent, late_ms, reached = _produce(
-            producer(stack.kafka_bootstrap, _LINGER_MS), rate, warm_up_s, measured_s, told
+            producer(stack.kafka_bootstrap, LINGER_MS), rate, warm_up_s, measured_s, told
         )
         time.sleep(_DRAIN_S)
     finally:
@@ -151,7 +151,7 @@ def _produce(
         if elapsed_s - told_s > 1:
             told_s = elapsed_s
             told(elapsed_s)
-        rest_s = started + elapsed_s + _BURST_S - time.perf_counter()
+        rest_s = started + elapsed_s + BURST_S - time.perf_counter()
         if timed:
             late_ms.append(max(0.0, -rest_s * 1000))
         if rest_s > 0:

@@ -8,6 +8,7 @@ none of its metrics, and an event counts only when what came of it has left the 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
@@ -32,6 +33,7 @@ LEAST_EVENTS: Final = 50_000
 
 class _Trigger(msgspec.Struct):
     event_ids: list[str]
+    rule: str = ""
 
 
 class _Decision(msgspec.Struct):
@@ -62,11 +64,25 @@ class Curve:
         self._points: list[tuple[int, int, int]] = []
         self.matches: set[tuple[str, ...]] = set()
         self.decisions = 0
+        self._named: dict[tuple[str, ...], tuple[int, int]] = {}
 
     @property
     def events(self) -> int:
         """Events worked off so far."""
         return sum(self._reached)
+
+    @property
+    def reached(self) -> tuple[int, ...]:
+        """Events worked off so far, by partition."""
+        return tuple(self._reached)
+
+    def named(self, upto: Sequence[int]) -> set[tuple[str, ...]]:
+        """Give matches as the rule and the ids of its events.
+
+        Args:
+            upto: By partition: where the completing event must lie before.
+        """
+        return {name for name, (place, number) in self._named.items() if number < upto[place]}
 
     @property
     def ended(self) -> bool:
@@ -83,11 +99,13 @@ class Curve:
             at_ms: When the broker got it.
             value: The decision.
         """
-        ids = _decode(value).trigger.event_ids
+        trigger = _decode(value).trigger
+        ids = trigger.event_ids
         partition, sequence = (int(part) for part in ids[-1].split("-"))
         self.decisions += 1
         if sequence < self._counts[partition] - _COMPARED_LEFT:
             self.matches.add(tuple(ids))
+        self._named[(trigger.rule, *ids)] = partition, sequence
         self._points.append((at_ms, partition, sequence + 1))
         self._reached[partition] = max(self._reached[partition], sequence + 1)
 
@@ -119,8 +137,9 @@ def follow(
     counts: Sequence[int],
     told: Callable[[int], None],
     alive: Callable[[], None],
+    limit_s: float = math.inf,
 ) -> Curve:
-    """Read decisions until the log is worked off.
+    """Read decisions until the log is worked off, or the time is up.
 
     Args:
         bootstrap: Address of the broker.
@@ -128,6 +147,7 @@ def follow(
         counts: Events of the log by partition.
         told: Called with the events worked off so far.
         alive: Called while nothing comes; raises if nothing will.
+        limit_s: How long, from the first decision on.
 
     Raises:
         StackError: No decision for two minutes.
@@ -144,6 +164,7 @@ def follow(
     )
     consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
     heard_s = time.monotonic()
+    up_s = math.inf
     try:
         # The decisions lie in several partitions: what is under way at the end is read, too.
         while not curve.ended or time.monotonic() - heard_s < _SILENCE_S or _left(consumer):
@@ -152,8 +173,11 @@ def follow(
                 value = message.value()
                 if value is not None and not message.error():
                     curve.add(message.timestamp()[1], value)
+            if time.monotonic() > up_s:
+                break
             if messages:
                 heard_s = time.monotonic()
+                up_s = min(up_s, heard_s + limit_s)
                 told(curve.events)
             else:
                 alive()

@@ -89,10 +89,17 @@ def print_throughput(console: Console, result: Result) -> None:
     agree = "the same" if result.matches_equal else f"{result.unshared:,} NOT shared"
     console.print(f"matches compared: {result.matches:,}, {agree}")
     for name in names:
-        _print_threads(console, name, [r.cpu_us for r in result.rounds if r.job == name])
+        print_threads(console, name, [r.cpu_us for r in result.rounds if r.job == name])
 
 
-def _print_threads(console: Console, name: str, rounds: Sequence[dict[str, float]]) -> None:
+def print_threads(console: Console, name: str, rounds: Sequence[dict[str, float]]) -> None:
+    """Print where a TaskManager's CPU time goes.
+
+    Args:
+        console: Where to.
+        name: Whose TaskManager.
+        rounds: CPU µs per event by kind of thread, in each round.
+    """
     groups = {group for each in rounds for group in each}
     middles = {g: quartiles([each.get(g, 0.0) for each in rounds])[0] for g in groups}
     total = sum(middles.values())

@@ -75,31 +75,14 @@ class Rules:
     def __init__(self, count: int, share: float, seed: int = _SEED) -> None:
         draw = random.Random(seed)
         self.share = share
-        self.steps = [
+        self.steps: list[tuple[Comparison, ...]] = [
             tuple(_comparison(draw, share * (1 + SPREAD * draw.uniform(-1, 1))) for _ in STEPS)
             for _ in range(count)
         ]
 
     def manifest(self) -> list[dict[str, Any]]:
         """Give them as they are published."""
-        return [
-            {
-                "rule": f"rule_{number:04d}",
-                "version": 1,
-                "pattern": [
-                    {
-                        "step": name,
-                        **({"then": "followed_by"} if place else {}),
-                        "event": TYPES[one.type],
-                        "where": f"props.{FIELDS[one.field]} {one.operator} {one.number}",
-                    }
-                    for place, (name, one) in enumerate(zip(STEPS, steps, strict=True))
-                ],
-                "within": f"{WITHIN_MS // 60_000}m",
-                "after_match": "skip_past_last_event",
-            }
-            for number, steps in enumerate(self.steps)
-        ]
+        return [spec(name_of(number), steps) for number, steps in enumerate(self.steps)]
 
     def write(self, path: Path) -> None:
         """Write them for Java: a line a rule, four words a step."""
@@ -108,6 +91,36 @@ class Rules:
             for steps in self.steps
         )
         path.write_text("".join(f"{line}\n" for line in lines))
+
+
+def name_of(number: int) -> str:
+    """Give the name of a rule by its place in the set."""
+    return f"rule_{number:04d}"
+
+
+def spec(name: str, steps: Sequence[Comparison], version: int = 1) -> dict[str, Any]:
+    """Give a rule as it is published.
+
+    Args:
+        name: Of the rule.
+        steps: One for each of `STEPS`.
+        version: Of the rule.
+    """
+    return {
+        "rule": name,
+        "version": version,
+        "pattern": [
+            {
+                "step": step,
+                **({"then": "followed_by"} if place else {}),
+                "event": TYPES[one.type],
+                "where": f"props.{FIELDS[one.field]} {one.operator} {one.number}",
+            }
+            for place, (step, one) in enumerate(zip(STEPS, steps, strict=True))
+        ],
+        "within": f"{WITHIN_MS // 60_000}m",
+        "after_match": "skip_past_last_event",
+    }
 
 
 def _comparison(draw: random.Random, share: float) -> Comparison:

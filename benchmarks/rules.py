@@ -21,12 +21,12 @@ _QUICK_PROFILE_S: Final = 0.5
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what only these benchmarks know."""
-    group = parser.add_argument_group("matching, state and load")
+    group = parser.add_argument_group("matching, state, load, rules and swaps")
     group.add_argument(
         "--rules", type=int, nargs="+", metavar="N",
-        help="how many [matching 1 10 100 1000, state 100, load 1000]",
+        help="how many [matching and rules 1 10 100 1000, state 100, load and swaps 1000]",
     )  # fmt: skip
-    group.add_argument("--users", type=int, help="how many [matching 1000, state 10000]")
+    group.add_argument("--users", type=int, help="how many [state 10000, others 1000]")
     group.add_argument(
         "--per-user-seconds", type=float, default=1.0,
         help="event time between two events of a user, on average [%(default)s]",

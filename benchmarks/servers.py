@@ -13,7 +13,7 @@ from typing import Final
 from benchmarks.workload import manifest
 from configs.publish import Publisher
 from configs.watch import MANIFEST
-from stack import Stack, StackSettings
+from stack import Stack, StackSettings, flink
 from stack.ports import free_ports
 from stack.settings import DEFAULT_PORTS, LOCAL
 
@@ -39,6 +39,15 @@ def running(say: Callable[[str], None]) -> Iterator[Stack]:
         yield stack
     finally:
         stack.stop()
+
+
+def make_room() -> None:
+    """Let the stacks of this process have TaskManagers for a hundred operators of CEP.
+
+    Each has network buffers of its own at both ends, and keeps five seconds of events.
+    """
+    flink.NETWORK_MB = 256
+    flink.TASK_HEAP_MB = 2_048
 
 
 def fresh_taskmanager(stack: Stack) -> int:

@@ -14,6 +14,8 @@ _GROUPS: Final = (
     ("decide", "decide (Python)"),
     ("WindowAggregate", "micro-batches"),
     ("bought", "matching and sink"),
+    ("rule_", "matching and sink"),
+    ("Sink", "matching and sink"),
     ("watch", "watch"),
     ("Legacy Source", "watch"),
     ("GC", "garbage collection"),

@@ -20,6 +20,9 @@ _JOB_ID: Final = re.compile(r"JobID ([0-9a-f]{32})")
 _REST_TIMEOUT_S: Final = 10.0
 _POLL_S: Final = 0.2
 
+NO_FAILURE: Final = "no failure told"
+"""What `reason` gives for a job that never failed."""
+
 
 def settings_for(stack: Stack, **given: object) -> DecideSettings:
     """Give a job's settings for a stack.
@@ -143,7 +146,7 @@ def await_running(stack: Stack, job_id: str, timeout_s: float = 120.0) -> None:
 def reason(stack: Stack, job_id: str) -> str:
     """Give the first lines of the last failure of a job."""
     entries = _get(stack, f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
-    return "\n".join(entries[0]["stacktrace"].splitlines()[:8]) if entries else "no failure told"
+    return "\n".join(entries[0]["stacktrace"].splitlines()[:8]) if entries else NO_FAILURE
 
 
 def cancel(stack: Stack, job_id: str, timeout_s: float = 60.0) -> None:

@@ -1,11 +1,14 @@
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 
+import org.apache.flink.api.common.eventtime.SerializableTimestampAssigner;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.serialization.AbstractDeserializationSchema;
+import org.apache.flink.api.common.serialization.DeserializationSchema;
 import org.apache.flink.api.common.serialization.SimpleStringSchema;
 import org.apache.flink.cep.CEP;
 import org.apache.flink.cep.PatternSelectFunction;
@@ -29,9 +32,18 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
  * user, one pattern of three steps, matches to Kafka. It computes no aggregates and no flow.
  *
  * <p>Arguments: bootstrap servers, topic of the events, topic of the matches, checkpoint interval
- * in ms, longest time out of order in ms, window of the rule in minutes, name of the job.
+ * in ms, longest time out of order in ms, window of the rule in minutes, name of the job; and a
+ * file of rules, if it shall have these in place of its own: see {@link RuleSet}.
  */
 public final class Main {
+    /** Of a partition at once; Kafka's default. */
+    private static final int ONE_FETCH = 1 << 20;
+
+    /**
+     * What is fetched of one partition waits in every operator until the others have come as far:
+     * with a hundred of them the heap would be full of it.
+     */
+    private static final int MANY_FETCH = 1 << 17;
 
     /** What the rule reads of an event. A POJO: Flink serialises it field by field. */
     public static class Event {
@@ -107,41 +119,22 @@ public final class Main {
         long withinMinutes = Long.parseLong(arguments[5]);
         String name = arguments[6];
 
-        Configuration configuration = new Configuration();
-        configuration.setString("pipeline.object-reuse", "true");
-        configuration.setString("state.backend.type", "hashmap");
-        StreamExecutionEnvironment env =
-                StreamExecutionEnvironment.getExecutionEnvironment(configuration);
-        env.setParallelism(1);
-        env.enableCheckpointing(checkpointMs);
-
-        KafkaSource<Event> source = KafkaSource.<Event>builder()
-                .setBootstrapServers(servers)
-                .setTopics(events)
-                .setGroupId(name)
-                .setStartingOffsets(OffsetsInitializer.earliest())
-                .setValueOnlyDeserializer(new EventSchema())
-                .build();
-        WatermarkStrategy<Event> watermarks = WatermarkStrategy
-                .<Event>forBoundedOutOfOrderness(Duration.ofMillis(outOfOrderMs))
-                .withTimestampAssigner((event, kafkaTime) -> event.time)
-                // Long: a partition that is read late for once must not count as idle, or the
-                // watermark runs ahead and CEP drops its events as late.
-                .withIdleness(Duration.ofSeconds(30));
-
-        Pattern<Event, ?> bought = Pattern
-                .<Event>begin("view", AfterMatchSkipStrategy.skipPastLastEvent())
-                .where(when(event -> event.type.equals("item_view") && event.price > 100.0))
-                .followedBy("cart")
-                .where(when(event -> event.type.equals("add_to_cart")))
-                .followedBy("pay")
-                .where(when(event -> event.type.equals("pay") && event.amount > 0.0))
-                .within(Duration.ofMinutes(withinMinutes));
-
-        DataStream<String> found = CEP
-                .pattern(env.fromSource(source, watermarks, "events").keyBy(event -> event.user), bought)
-                .select(new Select())
-                .name("bought");
+        StreamExecutionEnvironment env = environment(checkpointMs);
+        DataStream<String> found = arguments.length > 7
+                ? RuleSet.matches(
+                        env.fromSource(
+                                source(servers, events, name, new RuleSet.EventSchema(), MANY_FETCH),
+                                watermarks(
+                                        outOfOrderMs, 600, (event, kafkaTime) -> event.time),
+                                "events"),
+                        Path.of(arguments[7]), Duration.ofMinutes(withinMinutes))
+                : bought(
+                        env.fromSource(
+                                source(servers, events, name, new EventSchema(), ONE_FETCH),
+                                watermarks(
+                                        outOfOrderMs, 30, (event, kafkaTime) -> event.time),
+                                "events"),
+                        Duration.ofMinutes(withinMinutes));
         found.sinkTo(KafkaSink.<String>builder()
                 .setBootstrapServers(servers)
                 .setDeliveryGuarantee(DeliveryGuarantee.AT_LEAST_ONCE)
@@ -151,6 +144,57 @@ public final class Main {
                         .build())
                 .build());
         env.execute(name);
+    }
+
+    private static StreamExecutionEnvironment environment(long checkpointMs) {
+        Configuration configuration = new Configuration();
+        configuration.setString("pipeline.object-reuse", "true");
+        configuration.setString("state.backend.type", "hashmap");
+        StreamExecutionEnvironment env =
+                StreamExecutionEnvironment.getExecutionEnvironment(configuration);
+        env.setParallelism(1);
+        env.enableCheckpointing(checkpointMs);
+        return env;
+    }
+
+    private static <E> KafkaSource<E> source(
+            String servers, String events, String group, DeserializationSchema<E> schema,
+            int fetchBytes) {
+        return KafkaSource.<E>builder()
+                .setBootstrapServers(servers)
+                .setTopics(events)
+                .setGroupId(group)
+                .setStartingOffsets(OffsetsInitializer.earliest())
+                .setValueOnlyDeserializer(schema)
+                .setProperty("max.partition.fetch.bytes", String.valueOf(fetchBytes))
+                .build();
+    }
+
+    private static <E> WatermarkStrategy<E> watermarks(
+            long outOfOrderMs, long idleSeconds, SerializableTimestampAssigner<E> time) {
+        return WatermarkStrategy
+                .<E>forBoundedOutOfOrderness(Duration.ofMillis(outOfOrderMs))
+                .withTimestampAssigner(time)
+                // Long: a partition that is read late for once must not count as idle, or the
+                // watermark runs ahead and CEP drops its events as late. With many rules the turn of
+                // a partition comes only after half a minute.
+                .withIdleness(Duration.ofSeconds(idleSeconds));
+    }
+
+    private static DataStream<String> bought(DataStream<Event> events, Duration within) {
+        Pattern<Event, ?> bought = Pattern
+                .<Event>begin("view", AfterMatchSkipStrategy.skipPastLastEvent())
+                .where(when(event -> event.type.equals("item_view") && event.price > 100.0))
+                .followedBy("cart")
+                .where(when(event -> event.type.equals("add_to_cart")))
+                .followedBy("pay")
+                .where(when(event -> event.type.equals("pay") && event.amount > 0.0))
+                .within(within);
+
+        return CEP
+                .pattern(events.keyBy(event -> event.user), bought)
+                .select(new Select())
+                .name("bought");
     }
 
     /** A match as JSON; ids and SKUs of the benchmark need no escaping. */

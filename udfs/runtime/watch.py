@@ -7,6 +7,8 @@ GIL of the worker. The operator is called by ticks and only reads a pipe that ne
 from __future__ import annotations
 
 import base64
+import contextlib
+import fcntl
 import os
 import subprocess
 import sys
@@ -32,6 +34,10 @@ TICKS_PER_SECOND: Final = 10
 WATCH_TYPE: Final = Types.ROW_NAMED(["topic", "line"], [Types.STRING(), Types.STRING()])
 
 _READ_BYTES: Final = 1 << 20
+"""Of the pipe, and of a read: a thousand rules are half of that."""
+
+_MOST_READS: Final = 16
+"""In one tick; the rest comes with the next."""
 _RESTART_S: Final = 5.0
 _STOP_S: Final = 3.0
 
@@ -121,18 +127,21 @@ class WatchFunction(KeyedProcessFunction):
         if child is None or child.stdout is None:
             self._start()
             return []
-        try:
-            chunk = os.read(child.stdout.fileno(), _READ_BYTES)
-        except BlockingIOError:
-            return []
-        if not chunk:
+        ended = False
+        chunks: list[bytes] = []
+        while len(chunks) < _MOST_READS and not ended:
+            try:
+                chunks.append(os.read(child.stdout.fileno(), _READ_BYTES))
+            except BlockingIOError:
+                break
+            ended = not chunks[-1]
+        *lines, self._rest = b"".join([self._rest, *chunks]).split(b"\n")
+        if ended:
             # It ended. What it had sent whole is passed on; the next one goes on from state.
             _log.error("the watcher ended; it is started again", code=child.wait())
             self._child = None
             self._rest = b""
             self._not_before_s = time.monotonic() + _RESTART_S
-            return []
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
         return lines
 
     def _start(self) -> None:
@@ -156,4 +165,11 @@ class WatchFunction(KeyedProcessFunction):
             self._not_before_s = time.monotonic() + _RESTART_S
             return
         os.set_blocking(child.stdout.fileno(), False)
+        _widen(child.stdout.fileno())
         self._child = child
+
+
+def _widen(pipe: int) -> None:
+    """Let a pipe hold as much as a read takes: a tick reads what is there, and no more comes."""
+    with contextlib.suppress(OSError, AttributeError):  # it is slower then, and works
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _READ_BYTES)

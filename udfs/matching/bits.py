@@ -15,6 +15,7 @@ Bits: TypeAlias = tuple[int, int, int]
 """Predicates that hold, positions that begin, positions that move on."""
 
 _NOTHING: Final[Bits] = (0, 0, 0)
+_MOST_KNOWN: Final = 4_096
 _FEWEST: Final = 2
 """Comparisons of a property below which each is asked."""
 
@@ -67,10 +68,12 @@ class Kind:
         members: The predicates that may hold for it, each with its bits.
     """
 
-    __slots__ = ("_members", "always", "asked", "begins", "ladders", "moves", "number")
+    __slots__ = ("_known", "_members", "always", "asked", "begins", "ladders", "moves", "number")
 
     def __init__(self, number: int, members: Sequence[tuple[Predicate, Bits]]) -> None:
         self.number = number
+        self._known: dict[tuple[int, int], tuple[int, int]] = {}
+        """What eight predicates do, by place of their byte and its value."""
         self._members = {bits[0].bit_length() - 1: bits for _, bits in members}
         self.always = _NOTHING
         asked: list[tuple[Condition, Bits]] = []
@@ -120,18 +123,31 @@ class Kind:
                 moves |= bits[2]
         return holds, begins, moves
 
-    def effects(self, holds: int) -> tuple[int, int]:
+    def effects(self, holds: bytes | bytearray) -> tuple[int, int]:
         """Give the positions that predicates begin and move on.
 
         Args:
-            holds: The predicates; those that nobody asks any more may be among them.
+            holds: The predicates as bits, little-endian; those that nobody asks any more may be
+                among them.
         """
         begins = moves = 0
-        while holds:
-            low = holds & -holds
-            holds ^= low
-            bits = self._members.get(low.bit_length() - 1)
-            if bits is not None:
+        known = self._known
+        for place, value in enumerate(holds):
+            if value:
+                found = known.get((place, value))
+                if found is None:
+                    if len(known) >= _MOST_KNOWN:
+                        known.clear()
+                    found = known[place, value] = self._effects_of(place, value)
+                begins |= found[0]
+                moves |= found[1]
+        return begins, moves
+
+    def _effects_of(self, place: int, value: int) -> tuple[int, int]:
+        begins = moves = 0
+        for bit in range(8):
+            bits = self._members.get(8 * place + bit)
+            if bits is not None and value >> bit & 1:
                 begins |= bits[1]
                 moves |= bits[2]
         return begins, moves

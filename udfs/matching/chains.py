@@ -237,10 +237,13 @@ class ChainIndex:
         self.fit(chains)
 
     def _make_room(self, chains: Chains, now: int) -> None:
-        """Forget what is too old; if that is little, all that no run has taken."""
+        """Forget what is too old; if that is little, what no run has taken, if it may be much."""
         chains.count = chains.tracks.prune(now - self.longest_ms)
         if chains.count * 4 > chains.room * 3:
-            self.tidy(chains, now)
+            if chains.count > 2 * chains.waiting.bit_count():
+                self.tidy(chains, now)
+            else:
+                chains.room *= 2  # so many runs have hardly taken fewer events
 
     def runs(self, chains: Chains, number: int, now: int) -> Iterator[tuple[State, Node]]:
         """Give the runs of a chain, the oldest first, each with the state in which it stands.

@@ -160,12 +160,10 @@ class Track:
             last = self.orders[gone - 1]
             self.keep(lambda order: order > last)
 
-    def rows(self) -> Iterator[tuple[int, int, int]]:
+    def rows(self) -> Iterator[tuple[int, int, bytearray]]:
         """Give order, rule time in ms, and the predicates that held, of each event."""
         width, holds = self._width, self._holds
-        found = (
-            int.from_bytes(holds[at : at + width], "little") for at in range(0, len(holds), width)
-        )
+        found = (holds[at : at + width] for at in range(0, len(holds), width))
         return zip(self.orders, self.times, found, strict=True)
 
     def pack(self) -> bytes | memoryview:
@@ -282,7 +280,7 @@ class Tracks(dict[int, Track]):
             self[kind]  # reads it
         return self.values()
 
-    def rows(self) -> list[tuple[int, int, int, int]]:
+    def rows(self) -> list[tuple[int, int, bytearray, int]]:
         """Give order, rule time in ms, predicates that held, and kind of each event, in order."""
         self._all()
         return sorted([(*row, kind) for kind, track in self.items() for row in track.rows()])

@@ -15,6 +15,9 @@ Bits: TypeAlias = tuple[int, int, int]
 """Predicates that hold, positions that begin, positions that move on."""
 
 _NOTHING: Final[Bits] = (0, 0, 0)
+_FEW: Final = 6
+"""Comparisons that hold for a number, up to which their bits are added up with every event."""
+
 _MOST_KNOWN: Final = 4_096
 _FEWEST: Final = 2
 """Comparisons of a property below which each is asked."""
@@ -35,29 +38,43 @@ class Ladder:
         self.members = tuple(
             (one.condition, bits) for one, bits in members if one.condition is not None
         )
-        by_number: dict[float, dict[str, Bits]] = {}
+        by_number: dict[float, dict[str, list[Bits]]] = {}
         for predicate, bits in members:
             one = predicate.comparison
             assert one is not None
-            operators = by_number.setdefault(one.number, {})
-            operators[one.operator] = _joined(operators.get(one.operator, _NOTHING), bits)
+            by_number.setdefault(one.number, {}).setdefault(one.operator, []).append(bits)
         self.numbers = sorted(by_number)
         # Cell 2 i is what lies below number i, cell 2 i + 1 is number i itself.
-        cells = [_NOTHING] * (2 * len(self.numbers) + 1)
-        rising = falling = _NOTHING
+        cells: list[list[Bits]] = [[] for _ in range(2 * len(self.numbers) + 1)]
+        rising: list[Bits] = []
+        falling: list[Bits] = []
         for place, number in enumerate(self.numbers):
             operators = by_number[number]
-            rising = _joined(rising, operators.get(">=", _NOTHING))
-            cells[2 * place + 1] = _joined(rising, operators.get("==", _NOTHING))
-            rising = _joined(rising, operators.get(">", _NOTHING))
+            rising = rising + operators.get(">=", [])
+            cells[2 * place + 1] = rising + operators.get("==", [])
+            rising = rising + operators.get(">", [])
             cells[2 * place + 2] = rising
         for place in reversed(range(len(self.numbers))):
             operators = by_number[self.numbers[place]]
-            falling = _joined(falling, operators.get("<=", _NOTHING))
-            cells[2 * place + 1] = _joined(cells[2 * place + 1], falling)
-            falling = _joined(falling, operators.get("<", _NOTHING))
-            cells[2 * place] = _joined(cells[2 * place], falling)
-        self.cells = cells
+            falling = falling + operators.get("<=", [])
+            cells[2 * place + 1] = cells[2 * place + 1] + falling
+            falling = falling + operators.get("<", [])
+            cells[2 * place] = cells[2 * place] + falling
+        self.cells = [_cell(found) for found in cells]
+
+
+def _cell(found: Sequence[Bits]) -> tuple[Bits, ...]:
+    """Give the bits of what holds in a cell.
+
+    Few are left as they are: they are shared by all cells, so that they stay in the processor's
+    cache. Of many one sum is made.
+    """
+    if len(found) <= _FEW:
+        return tuple(found)
+    total = _NOTHING
+    for bits in found:
+        total = _joined(total, bits)
+    return (total,)
 
 
 class Kind:
@@ -110,10 +127,11 @@ class Kind:
             if (value.__class__ is float or value.__class__ is int) and value == value:  # noqa: PLR0124
                 numbers = ladder.numbers
                 place = bisect_left(numbers, value)
-                cell = ladder.cells[2 * place + (place < len(numbers) and numbers[place] == value)]
-                holds |= cell[0]
-                begins |= cell[1]
-                moves |= cell[2]
+                at = 2 * place + (place < len(numbers) and numbers[place] == value)
+                for bits in ladder.cells[at]:
+                    holds |= bits[0]
+                    begins |= bits[1]
+                    moves |= bits[2]
             else:
                 asked += ladder.members
         for condition, bits in asked:

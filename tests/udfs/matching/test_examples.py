@@ -125,6 +125,17 @@ def test_absence_after_open_repeats_waits_for_the_next_event() -> None:
     assert taken(match([pattern], events("ax"), end_time=9000)) == ["a0"]
 
 
+@pytest.mark.parametrize(("types", "expected"), [
+    ("cbab", ["c0 b1", "c0 b1 b3"]),
+    ("cbxb", ["c0 b1", "c0 b1 b3"]),
+    ("cbaxb", ["c0 b1"]),
+])  # fmt: skip
+def test_open_repeats_behind_an_absence(types: str, expected: list[str]) -> None:
+    """As Flink has it: once such a run has passed an event over, what was absent may end it."""
+    steps = [step("c"), step("x", "not_followed_by"), step("b", "next", times="1..2")]
+    assert taken(match([rule(*steps)], events(types))) == expected
+
+
 def test_event_at_the_end_of_the_window_does_not_match() -> None:
     """The window is open at its end."""
     pattern = rule(step("a"), step("b"), within="5s", timeouts=True)

@@ -92,13 +92,16 @@ def rules(draw: st.DrawFn) -> dict[str, Any]:
     steps: list[dict[str, Any]] = []
     for index in range(size):
         step: dict[str, Any] = {"step": f"s{index}", "event": draw(st.sampled_from("abc"))}
+        counts = [None, None, 2, "1..2", "1+", "2+"]
         if index:
             kinds = ["next", "followed_by", "followed_by_any"]
             step["then"] = draw(st.sampled_from(kinds))
             if draw(st.integers(0, 3)) == 0:
                 absent = {"step": f"n{index}", "event": "x", "then": "not_followed_by"}
                 steps.append(absent)
-        repeat = draw(st.sampled_from([None, None, 2, "1..2", "1+", "2+"]))
+                # Behind an absence Flink's open repeats are special: see test_examples.py.
+                counts = [None, 2]
+        repeat = draw(st.sampled_from(counts))
         if repeat is not None:
             step["times"] = repeat
             step["inner"] = draw(st.sampled_from(["relaxed", "consecutive", "combinations"]))

@@ -17,8 +17,8 @@ import msgspec
 Key: TypeAlias = tuple[tuple[str, ...] | None, str | None]
 """A predicate: event types, sorted, None for all; and the text of its condition."""
 
-_IDLE: Final = 64
-"""Positions that may lie idle besides as many as are in use."""
+_IDLE: Final = 1_024
+"""Positions that may lie idle besides three times as many as are in use."""
 
 
 class Layout(msgspec.Struct, frozen=True, array_like=True):
@@ -68,7 +68,7 @@ def _changed(chains: Mapping[bytes, int], keys: Sequence[Key], before: Layout) -
     positions = _positions(chains, before)
     if before.chains:
         end = max(first + count for first, count in positions.values())
-        if end > 2 * sum(chains.values()) + _IDLE:
+        if end > 4 * sum(chains.values()) + _IDLE:
             return None
     named = {name for types, _ in keys for name in types or ()}
     kinds = [*before.kinds, *sorted(named.difference(before.kinds))]
@@ -80,13 +80,12 @@ def _changed(chains: Mapping[bytes, int], keys: Sequence[Key], before: Layout) -
             wanted[name].append(key)
     predicates, widths = [], []
     for number, kind in enumerate(kinds):
+        bits: list[Key | None] = list(wanted[kind])
+        width = 0
         if number < len(before.kinds):
+            bits = _numbered(wanted[kind], before.predicates[number])
             width = before.widths[number]
-            bits: list[Key | None] = _numbered(wanted[kind], before.predicates[number])
-            if len(bits) > 8 * width:
-                return None
-        else:
-            bits = list(wanted[kind])
+        if len(bits) > 8 * width:
             width = (len(bits) * 5 // 4 + 8) // 8
         predicates.append(tuple(bits))
         widths.append(width)

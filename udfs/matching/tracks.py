@@ -67,26 +67,32 @@ class Track:
 
     def __init__(self, width: int, stored: bytes | memoryview = b"", count: int = 0) -> None:
         self._width = width
-        self._stored = stored
+        self._stored: bytes | memoryview | None = stored
+        """The stored form of those that were saved; None if it must be written anew."""
         self._saved = count
-        """Events that `_stored` has."""
+        """Events whose bytes `_bodies` has."""
         self._entries: list[Entry | None] = [None] * count
         self.orders = array("q")
         self.times = array("q")
         self._ends = array("I")
-        head = (_ROW + width) * count
-        self._holds = bytearray(stored[_ROW * count : head])
-        self._bodies = stored[head:]
+        self._holds = bytearray()
+        self._bodies = stored[:0]
         if count:
-            try:
-                self.orders.frombytes(stored[: 8 * count])
-                self.times.frombytes(stored[8 * count : 16 * count])
-                self._ends.frombytes(stored[16 * count : _ROW * count])
-                broken = self._ends[count - 1] != len(self._bodies)
-            except (ValueError, IndexError):
-                broken = True
-            if broken:
-                raise _broken(len(stored), f"are not {count} events")
+            self._open(stored, count)
+
+    def _open(self, stored: bytes | memoryview, count: int) -> None:
+        width = stored_width(stored, count)
+        self.orders.frombytes(stored[: 8 * count])
+        self.times.frombytes(stored[8 * count : 16 * count])
+        self._ends.frombytes(stored[16 * count : _ROW * count])
+        head = (_ROW + width) * count
+        self._holds += stored[_ROW * count : head]
+        self._bodies = stored[head:]
+        if width != self._width:  # it is from before there were so many predicates
+            holds, more = bytes(self._holds), bytes(self._width - width)
+            rows = [holds[at : at + width] for at in range(0, len(holds), width)]
+            self._holds = bytearray(b"".join([row + more for row in rows]))
+            self._stored = None
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -169,12 +175,10 @@ class Track:
     def pack(self) -> bytes | memoryview:
         """Give the stored form. HOT."""
         new = self._entries[self._saved :]
-        if new:
+        if new or self._stored is None:
             bodies = [entry.packed or entry.pack()[2] for entry in new if entry is not None]
             ends = self._ends
-            ends.extend(accumulate(map(len, bodies), initial=ends.pop() if ends else 0))
-            if not self._saved:
-                del ends[0]
+            ends.extend(list(accumulate(map(len, bodies), initial=ends[-1] if ends else 0))[1:])
             self._bodies = b"".join((self._bodies, *bodies))
             self._stored = b"".join((self.orders, self.times, ends, self._holds, self._bodies))
             self._saved = len(self._entries)
@@ -216,6 +220,25 @@ _NOTHING: Final = Stored()
 
 _Added: TypeAlias = tuple[int, Entry, int]
 """Kind, event, and predicates that held."""
+
+
+def stored_width(stored: bytes | memoryview, count: int) -> int:
+    """Give how many bytes the predicates of an event take in the stored form of a track.
+
+    Args:
+        stored: The stored form.
+        count: How many events it has.
+
+    Raises:
+        StateIncompatible: It is none.
+    """
+    last = stored[_ROW * count - 4 : _ROW * count]
+    if len(last) == 4:  # noqa: PLR2004 - an uint32
+        ends = int.from_bytes(last, "little")
+        width, rest = divmod(len(stored) - _ROW * count - ends, count)
+        if not rest and width > 0:
+            return width
+    raise _broken(len(stored), f"are not {count} events")
 
 
 class Tracks(dict[int, Track]):
@@ -367,11 +390,7 @@ def read(stored: Stored) -> list[Entry]:
     """
     found = {entry.order: entry for _, entry, _ in _log(stored)}
     for count, rows in _columns(stored).values():
-        ends = array("I", bytes(rows[16 * count : _ROW * count]))
-        width, rest = divmod(len(rows) - _ROW * count - (ends[-1] if ends else 0), max(count, 1))
-        if rest or width < 0:
-            raise _broken(len(rows), f"are not {count} events")
-        track = Track(width, rows, count)
+        track = Track(stored_width(rows, count), rows, count)
         found.update(zip(track.orders, map(track.entry, range(count)), strict=True))
     return [found[order] for order in sorted(found)]
 

@@ -57,6 +57,23 @@ def test_as_a_list(added: list[tuple[int, int, int, bool]], data: st.DataObject)
     assert all(entry.value().event_time == entry.time for entry in entries)
 
 
+def test_predicates_may_become_more() -> None:
+    """What was stored when they took fewer bytes is read, and what nobody reads stays as it is."""
+    tracks = Tracks(WIDTHS)
+    for order in range(40):
+        event = Event(str(order), "x", "u", order)
+        tracks.add(order % 2, Entry(order, order, None, event), 1 << order % 7)
+    tracks = Tracks((2, 4), tracks.pack())
+    tracks.add(0, Entry(40, 40, None, Event("40", "x", "u", 40)), 1 << 9)
+    assert [tracks[0].first(bit, 20) for bit in (0, 1, 9)] == [14, 11, 20]
+    for order in range(41, 60):
+        tracks.add(0, Entry(order, order, None, Event(str(order), "x", "u", order)), 1 << 15)
+    tracks = Tracks((2, 5), tracks.pack())
+    assert tracks[0].first(15, 0) == 21
+    assert tracks[1].first(1, 20) == 14
+    assert [entry.value().event_time for entry in read(tracks.pack())] == list(range(60))
+
+
 @pytest.mark.parametrize("count", [3, 40])
 def test_broken_bytes_are_refused(count: int) -> None:
     """Cut or of another size: an error that says what to do, not an answer."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from udfs.matching.chains import alive
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,9 +26,10 @@ def live_runs(runs: Runs, index: ChainIndex | None, now: int) -> dict[int, int]:
     chains = runs.chains
     if index is not None and chains is not None:
         for number in index.numbers_of(chains.waiting):
-            count = sum(1 for _ in index.runs(chains, number, now))
+            chain = index.chains[number]
+            count = sum(1 for _ in alive(chains, chain, now))
             if count:
-                found[index.chains[number].rule.index] = count
+                found[chain.rule.index] = count
     return found
 
 

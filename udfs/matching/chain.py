@@ -56,6 +56,7 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
         front: All steps but the last.
         names: Names of the steps.
         repeats: Whether a step is taken more than once.
+        number: Its first position.
     """
 
     rule: CompiledRule
@@ -67,6 +68,7 @@ class Chain(msgspec.Struct, frozen=True, eq=False):
     front: tuple[Step, ...]
     names: tuple[str, ...]
     repeats: bool
+    number: int
 
 
 class Taken(msgspec.Struct, gc=False, eq=False):

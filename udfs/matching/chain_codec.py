@@ -21,7 +21,7 @@ from udfs.matching.tracks import Tracks
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from udfs.matching.chains import ChainIndex
+    from udfs.matching.chains import Ancestor, ChainIndex
     from udfs.matching.runs import Entry
 
 _FULL_FROM: Final = 4
@@ -58,47 +58,49 @@ def encode(
     return section, (stored.rows, stored.log)
 
 
-def decode(
-    index: ChainIndex | None, section: Section, tail: memoryview, newest: int
-) -> tuple[Chains, int] | None:
-    """Read a section. HOT.
+def decode(index: ChainIndex, section: Section, tail: memoryview) -> Chains:
+    """Read a section as the rule set meant it that wrote it. HOT.
 
     Args:
-        index: The chains of the machine, None if it has none.
+        index: The chains of the machine, or of one that goes back to that set.
         section: As stored.
         tail: What came behind.
-        newest: Order of the newest event.
-
-    Returns:
-        What is kept of the user, and how many runs, at least, were dropped because their rule is
-        not known; None if another rule set wrote it, and not one that this one goes back to.
     """
-    if index is None:
-        return None
-    ancestor = None
-    if section.digest != index.digest:
-        ancestor = index.ancestors.get(section.digest)
-        if ancestor is None:
-            return None
     chains = Chains(Tracks(index.widths, _events(section, tail)), section.floors)
     chains.waiting = int.from_bytes(section.waiting, "little")
     chains.eager = int.from_bytes(section.eager, "little")
     chains.check_at, chains.newest = section.check_at, section.newest
     chains.count, chains.room = section.count, section.room
-    if ancestor is None:
-        chains.cap = math.inf if section.cap is None else section.cap
-        named = int.from_bytes(section.named, "little")
-        chains.named = Named(named, section.rules, section.places)
-        return chains, 0
-    dropped = (chains.waiting & ~ancestor.kept).bit_count()
+    chains.cap = math.inf if section.cap is None else section.cap
+    named = int.from_bytes(section.named, "little")
+    chains.named = Named(named, section.rules, section.places)
+    return chains
+
+
+def inherit(index: ChainIndex, chains: Chains, ancestor: Ancestor, newest: int) -> int:
+    """Take over what an older rule set has kept.
+
+    Args:
+        index: The chains of the machine.
+        chains: As that set meant it; changed in place.
+        ancestor: How to go on with it.
+        newest: Order of the newest event.
+
+    Returns:
+        How many runs, at least, are dropped because their rule is not known.
+    """
+    gone = chains.waiting & ~ancestor.kept
+    for chain in ancestor.left:
+        gone &= ~chain.bits
     chains.waiting &= ancestor.kept
     chains.eager &= ancestor.kept
+    chains.named = None
     known = index.chains
     chains.floors = {
         number: floor for number, floor in chains.floors.items() if number in known
     } | dict.fromkeys(ancestor.new, newest)  # a new chain looks at no event from before it
     index.fit(chains)
-    return chains, dropped
+    return gone.bit_count()
 
 
 def _events(section: Section, tail: memoryview) -> tracks.Stored:

@@ -75,8 +75,8 @@ def making(
         kinds.append(Kind(number, members))
         yield
     index = ChainIndex(chains, tuple(kinds), placed)
-    if before is not None and inherited and before.by_hash.keys().isdisjoint(alone):
-        index.descend(before)
+    if before is not None and inherited:
+        index.descend(before, alone)
     return index
 
 
@@ -93,7 +93,7 @@ def _chain(
     names = tuple(rule.step_names[step.number] for step in steps)
     return Chain(
         rule, steps, states, within_ms, rule.spec.skip is Skip.PAST_LAST, bits, steps[:-1], names,
-        len(set(names)) < len(names),
+        len(set(names)) < len(names), (bits & -bits).bit_length() - 1,
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from udfs.matching.runs import Entry, Node
 from udfs.matching.tracks import Track, Tracks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from udfs.events.event import Event
     from udfs.matching.automaton import State
@@ -51,10 +51,12 @@ class Ancestor(msgspec.Struct, frozen=True, gc=False):
     Args:
         kept: Positions that mean the same.
         new: Chains that it did not have, by number.
+        left: Its chains that are rules of this set, but no chains any more.
     """
 
     kept: int
     new: tuple[int, ...]
+    left: tuple[Chain, ...] = ()
 
 
 class ChainIndex:
@@ -109,21 +111,29 @@ class ChainIndex:
         self.digest = hashlib.sha256(layout.digest() + repr(caps).encode()).digest()[:8]
         self.ancestors: dict[bytes, Ancestor] = {}
 
-    def descend(self, before: ChainIndex) -> None:
+    def descend(self, before: ChainIndex, alone: Collection[bytes]) -> None:
         """Note how to go on with what older sets have written.
 
         Args:
             before: The set before, whose bits stand for the same.
+            alone: Structure hashes of the rules that are no chains.
         """
         kept = 0
         for name, number in self.by_hash.items():
             if name in before.by_hash:
                 kept |= self.chains[number].bits
+        left = [chain for chain in before.chains.values() if chain.rule.structure_hash in alone]
         older = [*before.ancestors.items(), (before.digest, Ancestor(before.all_bits, ()))]
         for digest, ancestor in older[-_OLDEST:]:
-            kept_since = ancestor.kept & kept
-            new = [number for number, chain in self.chains.items() if not chain.bits & kept_since]
-            self.ancestors[digest] = Ancestor(kept_since, tuple(new))
+            since = ancestor.kept & kept
+            self.ancestors[digest] = Ancestor(
+                since,
+                tuple(number for number, chain in self.chains.items() if not chain.bits & since),
+                (
+                    *(one for one in ancestor.left if one.rule.structure_hash in alone),
+                    *(one for one in left if one.bits & ancestor.kept),
+                ),
+            )
         self.ancestors.pop(self.digest, None)
 
     def step(  # noqa: C901 - one pass, because it is hot
@@ -245,42 +255,6 @@ class ChainIndex:
             else:
                 chains.room *= 2  # so many runs have hardly taken fewer events
 
-    def runs(self, chains: Chains, number: int, now: int) -> Iterator[tuple[State, Node]]:
-        """Give the runs of a chain, the oldest first, each with the state in which it stands.
-
-        Args:
-            chains: The user's.
-            number: Which chain.
-            now: Rule time, ms.
-        """
-        chain = self.chains[number]
-        for taken in self._alive(chains, number, now):
-            entries = [track.entry(place) for track, place in taken]
-            node: Node | None = None
-            for step, entry in zip(chain.steps, entries, strict=False):
-                node = Node(node, step.number, entry, entries[0])
-            assert node is not None
-            yield chain.states[len(taken)], node
-
-    def _alive(self, chains: Chains, number: int, now: int) -> Iterator[list[tuple[Track, int]]]:
-        """Give what the runs of a chain have taken, the oldest run first."""
-        chain, tracks = self.chains[number], chains.tracks
-        alive_from = now - chain.within_ms
-        order = chains.floors.get(number, -1)
-        while True:
-            found = _next(tracks, chain.steps[0], order, alive_from)
-            if found is None:
-                return
-            taken = [found]
-            order = after = found[0].orders[found[1]]
-            for step in chain.front[1:]:
-                found = _next(tracks, step, after, -1)
-                if found is None:
-                    break
-                taken.append(found)
-                after = found[0].orders[found[1]]
-            yield taken
-
     def chain_at(self, position: int) -> int:
         """Give the number of the chain that a position belongs to."""
         return self._at[position]
@@ -305,7 +279,7 @@ class ChainIndex:
         for number, chain in self.chains.items():
             cap = chain.rule.spec.max_runs
             if cap is not None and not chains.eager & chain.bits:
-                left = cap - sum(1 for _ in self._alive(chains, number, chains.newest))
+                left = cap - sum(1 for _ in alive(chains, chain, chains.newest))
                 if left < max(_NEAR, cap // 4):
                     found.append(number)
                 else:
@@ -379,6 +353,52 @@ class ChainIndex:
         if not self.in_order and len(found) > 1:
             found.sort(key=_rule_of)
         return ended
+
+
+def runs_of(
+    chains: Chains, chain: Chain, states: Sequence[State], now: int
+) -> Iterator[tuple[State, Node]]:
+    """Give the runs of a chain, the oldest first, each with the state in which it stands.
+
+    Args:
+        chains: The user's.
+        chain: Which chain.
+        states: Where a run stands that has taken so many steps.
+        now: Rule time, ms.
+    """
+    for taken in alive(chains, chain, now):
+        entries = [track.entry(place) for track, place in taken]
+        node: Node | None = None
+        for step, entry in zip(chain.steps, entries, strict=False):
+            node = Node(node, step.number, entry, entries[0])
+        assert node is not None
+        yield states[len(taken)], node
+
+
+def alive(chains: Chains, chain: Chain, now: int) -> Iterator[list[tuple[Track, int]]]:
+    """Give what the runs of a chain have taken, the oldest run first, by track and place.
+
+    Args:
+        chains: The user's.
+        chain: Which chain.
+        now: Rule time, ms.
+    """
+    tracks = chains.tracks
+    alive_from = now - chain.within_ms
+    order = chains.floors.get(chain.number, -1)
+    while True:
+        found = _next(tracks, chain.steps[0], order, alive_from)
+        if found is None:
+            return
+        taken = [found]
+        order = after = found[0].orders[found[1]]
+        for step in chain.front[1:]:
+            found = _next(tracks, step, after, -1)
+            if found is None:
+                break
+            taken.append(found)
+            after = found[0].orders[found[1]]
+        yield taken
 
 
 def _rule_of(taken: Taken) -> int:

@@ -33,7 +33,7 @@ from udfs.matching.runs import NEVER, Entry, Node, Packed, Place, Queues, Run, R
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from udfs.matching.chains import ChainIndex
+    from udfs.matching.chains import Ancestor, ChainIndex
     from udfs.matching.predicates import Predicate
     from udfs.matching.rule import CompiledRule
 
@@ -189,18 +189,48 @@ def decode(
     packed, tail = _front(blob)
     if blob[0] != VERSION:
         return None
-    chains, dropped, section = None, 0, packed.chains
-    if section is not None:
-        found = chain_codec.decode(index, section, tail, packed.next_order - 1)
-        if found is None:
-            return None
-        chains, dropped = found
-    if (
-        index is not None
-        and (section is None or section.digest != index.digest)
-        and not index.by_hash.keys().isdisjoint(packed.hashes)
+    section = packed.chains
+    ancestor = None if section is None or index is None else index.ancestors.get(section.digest)
+    wakes = None if _foreign(index, packed, ancestor) else _wakes_of(blob, packed, rules)
+    if wakes is None:
+        return None
+    runs = Runs()
+    runs.packed = packed if packed.hashes else None
+    runs.next_order = packed.next_order
+    runs.wakes = wakes
+    runs.deadline = packed.deadline
+    runs.blob = blob
+    if section is None or index is None:
+        return runs, 0
+    chains = runs.chains = chain_codec.decode(index, section, tail)
+    if ancestor is None:
+        return runs, 0
+    runs.dirty = True
+    if ancestor.left:
+        if runs.packed is not None:
+            open_runs(runs, rules)
+        handover.leave(runs, chains, ancestor.left, rules)
+    return runs, chain_codec.inherit(index, chains, ancestor, runs.next_order - 1)
+
+
+def _foreign(index: ChainIndex | None, packed: Packed, ancestor: Ancestor | None) -> bool:
+    """Whether a rule set has written this that these chains do not go back to."""
+    section = packed.chains
+    if section is not None and (
+        index is None or (ancestor is None and section.digest != index.digest)
     ):
-        return None  # a chain whose runs were kept one by one
+        return True
+    # Another set has kept runs of a chain one by one.
+    written_here = section is not None and ancestor is None
+    return (
+        index is not None
+        and not written_here
+        and not index.by_hash.keys().isdisjoint(packed.hashes)
+    )
+
+
+def _wakes_of(blob: bytes, packed: Packed, rules: Mapping[bytes, CompiledRule]) -> set[int] | None:
+    """Give what wakes the runs; None if one is of an unknown rule."""
     numbers = packed.runs
     wakes = set()
     at = 0
@@ -215,15 +245,7 @@ def decode(
             at = end
     except IndexError as error:
         raise _broken(blob, error) from error
-    runs = Runs()
-    runs.packed = packed if packed.hashes else None
-    runs.next_order = packed.next_order
-    runs.chains = chains
-    runs.wakes = wakes
-    runs.deadline = packed.deadline
-    runs.blob = blob
-    runs.dirty = section is not None and index is not None and section.digest != index.digest
-    return runs, dropped
+    return wakes
 
 
 def unpack(

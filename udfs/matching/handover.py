@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from udfs.matching import chain_codec
+from udfs.matching.chain import path
 from udfs.matching.chain_making import making
+from udfs.matching.chains import runs_of
 from udfs.matching.runs import NEVER, Place, Queues, Run, Runs
 from udfs.slices import finish
 
@@ -13,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from udfs.matching.automaton import State
-    from udfs.matching.chain_state import Section
+    from udfs.matching.chain import Chain
+    from udfs.matching.chain_state import Chains, Section
     from udfs.matching.chains import ChainIndex
     from udfs.matching.predicates import Predicate
     from udfs.matching.rule import CompiledRule
@@ -55,7 +58,7 @@ def unburden(runs: Runs, index: ChainIndex, now: int) -> None:
     assert chains is not None
     for number in index.crowded(chains):
         chain = index.chains[number]
-        keep_one_by_one(runs, chain.rule, list(index.runs(chains, number, now)))
+        keep_one_by_one(runs, chain.rule, list(runs_of(chains, chain, chain.states, now)))
         chains.eager |= chain.bits
         chains.waiting &= ~chain.bits
 
@@ -112,6 +115,23 @@ def mark_eager(runs: Runs, index: ChainIndex) -> None:
             chains.check_at = max(chains.check_at, last)
 
 
+def leave(
+    runs: Runs, chains: Chains, left: Iterable[Chain], rules: Mapping[bytes, CompiledRule]
+) -> None:
+    """Keep the runs of chains one by one that are none any more.
+
+    Args:
+        runs: Opened; changed in place.
+        chains: What an older rule set has kept.
+        left: Those chains, as that set had them.
+        rules: Those of this set, by structure hash.
+    """
+    for chain in left:
+        if chains.waiting & chain.bits:
+            rule = rules[chain.rule.structure_hash]
+            keep_one_by_one(runs, rule, runs_of(chains, chain, path(rule)[1], chains.newest))
+
+
 def take_over(
     runs: Runs,
     index: ChainIndex | None,
@@ -146,7 +166,8 @@ def take_over(
             kept.floors[0] = chain.floor
             for entry in entries:
                 alone.remember(kept, entry)
-            keep_one_by_one(runs, rule, alone.runs(kept, 0, section.newest))
+            [known] = alone.chains.values()
+            keep_one_by_one(runs, rule, runs_of(kept, known, known.states, section.newest))
 
     runs.chains = chain_codec.taken_over(index, section, tail, section.newest, others)
     if index is not None:

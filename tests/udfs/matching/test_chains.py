@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 from unittest.mock import patch
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from udfs.events.event import Event
-from udfs.matching import Machine, Match, Runs, chain_state
+from udfs.matching import Machine, Match, Runs, chain_state, codec
 
 TYPES = ["a", "b", "c"]
 WHERE = st.none() | st.sampled_from(
@@ -130,6 +131,9 @@ def test_a_changed_set_goes_on(
     miss some of the sets.
     """
     rules = rules_of(drawn)
+    # The same again, but of another structure, or no chains for what they are asked beside.
+    rules += [rule | {"within": "20ms", "state": "finish_old", "version": 2} for rule in rules]
+    rules += [rule | {"timeouts": True} for rule in rules[: len(rules) // 2]]
     some = st.lists(st.sampled_from(rules), unique_by=lambda rule: rule["rule"])
     sets = [data.draw(some) for _ in logs]
     ways = [data.draw(st.sampled_from(["after", "after", "restored", "alone"])) for _ in logs]
@@ -145,12 +149,14 @@ def _run_sets(
     events = iter(events_of([one for log in logs for one in log]))
     blob = b""
     found: list[object] = []
+    previous: list[dict[str, Any]] = []
     for specs, way, log in zip(sets, ways, logs, strict=True):
         before = machine = Machine.compile(
-            specs, default_max_runs=None, chains=way != "alone",
+            specs, default_max_runs=None, chains=way != "alone", previous=previous,
             before=before if way == "after" else None,
             layout=None if before is None else before.layout,
         )  # fmt: skip
+        previous = specs
         if log:
             runs = machine.decode(blob)
             for _ in log:
@@ -174,6 +180,39 @@ def test_finishing_rules_keep_their_runs() -> None:
     runs = second.decode(first.encode(runs))
     assert [found[-1] for found in advance(second, runs, events[1])] == [{"s0": ["0"], "s1": ["1"]}]
     assert advance(second, runs, events[2]) == []
+
+
+def test_what_stays_is_not_worked_out_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules come, go, finish, and are no chains any more: no user's events are looked at again."""
+    pair = [{"event": "a", "where": None}, {"event": "b", "where": None}]
+    rules = rules_of([(pair, 40 + number, "skip_past_last_event", {}) for number in range(6)])
+    newer = [
+        {**rules[1], "version": 2, "state": "finish_old", "pattern": [
+            {"step": "s0", "event": "a"}, {"step": "s1", "event": "c"}]},
+        {**rules[2], "timeouts": True},
+        *rules[3:5],
+        {**rules[5], "rule": "new"},
+    ]  # fmt: skip
+    found = []
+    for chains in (True, False):
+        first = Machine.compile(rules, chains=chains)
+        third = Machine.compile(newer, chains=chains, before=first, previous=rules)
+        events = events_of([("a", 1, {}), ("a", 1, {}), ("b", 1, {}), ("c", 1, {})])
+        runs = Runs()
+        advance(first, runs, events[0])
+        blob = first.encode(runs)
+        with monkeypatch.context() as patched:
+            if chains:
+                patched.setattr(codec, "unpack", None)
+            runs = third.decode(blob)
+        got = [advance(third, runs, event) for event in events[1:]]
+        while (deadline := third.next_deadline(runs)) is not None:
+            got.append(due(third, runs, deadline))
+        found.append((got, third.unknown_runs))
+    assert found[0] == found[1]
+    names = [[one[1] for one in got] for got in found[0][0]]
+    assert names == [[], ["r2", "r3", "r4", "new", "r1"], ["r1"]]
+    assert found[0][1] == 2
 
 
 def test_state_is_bounded_and_goes() -> None:

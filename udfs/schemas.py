@@ -17,11 +17,12 @@ from udfs.errors import Fault
 class Validator:
     """Checks values; quickly if they are right.
 
-    Args:
+    Attributes:
         schema: The JSON Schema.
     """
 
     def __init__(self, schema: Any) -> None:
+        self.schema = schema
         self._exact = jsonschema.Draft202012Validator(schema)
         self._quick = jsonschema_rs.Draft202012Validator(schema)
 
@@ -32,6 +33,10 @@ class Validator:
         except ValueError:  # a number or a type that JSON does not have
             right = False
         return iter(()) if right else self._exact.iter_errors(value)
+
+    def is_valid(self, value: Any) -> bool:
+        """Whether there is no error."""
+        return next(self.iter_errors(value), None) is None
 
     def validate(self, value: Any) -> None:
         """Raise the first error, if there is any.

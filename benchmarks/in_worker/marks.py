@@ -20,7 +20,9 @@ from typing import Any, Final
 from udfs.runtime.decide import DecideFunction
 from udfs.runtime.switching import MESSAGES
 
-KINDS: Final = ("batch", "timer", "prepare", "commit", "poll", "abort", "kill", "record")
+KINDS: Final = (
+    "batch", "timer", "prepare", "commit", "poll", "abort", "kill", "running", "record",
+)  # fmt: skip
 """Of calls; from ``prepare`` on they are what comes by broadcast."""
 
 CALLS: Final = "calls"

@@ -20,6 +20,8 @@ _NAME = re.compile(r"[A-Z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
 _MAX_HOURS = 24
 _MAX_ZONES = 1024  # there are some 600
 _NS_PER_MILLISECOND = 1_000_000
+_CYCLE_YEARS = 400
+_CYCLE = timedelta(days=146_097)  # then days of the week and leap years come again
 
 
 def zone_of(name: str) -> tzinfo:
@@ -58,7 +60,15 @@ def _accessor(
     def get(value: Any, zone: Any = "") -> int:
         if value.__class__ is Timestamp and zone.__class__ is str:
             at = EPOCH + timedelta(microseconds=value.ns // 1000)
-            return of_time(at.astimezone(zone_of(zone)) if zone else at)
+            if not zone:
+                return of_time(at)
+            try:
+                return of_time(at.astimezone(zone_of(zone)))
+            except OverflowError:  # the year 0 or 10000 there, which `datetime` does not have
+                later = at.year < _CYCLE_YEARS
+                near = (at + _CYCLE if later else at - _CYCLE).astimezone(zone_of(zone))
+                years = -_CYCLE_YEARS if later else _CYCLE_YEARS
+                return of_time(near) + (years if name == "getFullYear" else 0)
         if of_span is not None and value.__class__ is Duration and zone == "":
             ns = of_span(abs(value.ns))
             return ns if value.ns >= 0 else -ns

@@ -339,6 +339,16 @@ def compare(text: str, event: Event, view: list[Event], d: dict[str, Any], a: An
     assert expression.errors == (wanted not in ("True", "False"))
 
 
+@pytest.mark.parametrize("seconds", [253_402_300_799, -62_135_596_800])
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "America/New_York", "+05:30", "-12:00"])
+def test_parts_of_the_first_and_the_last_second(seconds: int, zone: str) -> None:
+    """Elsewhere it is another year then, which Python does not have."""
+    for name in ("FullYear", "Month", "Date", "DayOfMonth", "DayOfWeek", "DayOfYear", "Hours",
+                 "Minutes", "Seconds", "Milliseconds"):  # fmt: skip
+        text = f"timestamp({seconds}).get{name}('{zone}')"
+        compare(text, Event("1", "a", "u", 0), [], {}, None, None)
+
+
 @given(st.floats() | st.integers(-(2**63), 2**63 - 1) | st.booleans() | words)
 @settings(max_examples=300, deadline=None)
 def test_same_text_as_the_library(value: Any) -> None:

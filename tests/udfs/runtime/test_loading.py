@@ -131,7 +131,11 @@ def warehouse(tmp_path: Path, owned: Owned = OWNED) -> Warehouse:
 def files(tmp_path: Path) -> set[str]:
     """All that lies on the disk of the subtask."""
     root = tmp_path / "local"
-    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+    while True:
+        try:
+            return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+        except FileNotFoundError:  # another process removes a folder at this very moment
+            continue
 
 
 def test_what_is_loaded_is_opened_and_read(there: dict[str, Any], tmp_path: Path) -> None:

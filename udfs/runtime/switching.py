@@ -51,8 +51,11 @@ class Message(msgspec.Struct):
     all: bool = False
 
 
-_SLICE_S: Final = 0.003
-"""A batch more may take so long while a revision is compiled."""
+_SLICE_S: Final = 0.002
+"""So long is worked on a revision at a time, beside the batches."""
+
+_REST: Final = 4
+"""So many times as long only batches are worked off then."""
 
 _LONG_SLICE_S: Final = 0.02
 """So long may be worked on it with each poll where there are hardly any batches."""
@@ -114,6 +117,7 @@ class Switching:
         self._compiling: _Compiling | None = None
         self._batches = 0
         """Since the last poll."""
+        self._rest_until_s = 0.0
         self._prepared: _Prepared | None = None
         self._loading: _Prepared | None = None
         self._before = NOTHING
@@ -222,7 +226,7 @@ class Switching:
         found = self._compiling
         assert found is not None
         batches, self._batches = self._batches, 0
-        if not found.work.go_on(_LONG_SLICE_S if batches < _BUSY else _SLICE_S):
+        if not found.work.go_on(_LONG_SLICE_S if batches < _BUSY else 0):
             return []
         self._compiling = None
         try:
@@ -307,7 +311,11 @@ class Switching:
         """
         self._batches += 1
         if self._compiling is not None:
-            self._compiling.work.go_on(_SLICE_S)
+            began = self._clock()
+            if began >= self._rest_until_s:
+                self._compiling.work.go_on(_SLICE_S)
+                ended = self._clock()
+                self._rest_until_s = ended + _REST * (ended - began)
         if self._sweeping and (self._loading is not None or self._loader.poll() is not None):
             self._sweeping = False
 

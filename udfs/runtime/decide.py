@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from udfs.decisions.records import Record
 from udfs.decisions.shard import Shard
 from udfs.decisions.shard_settings import ShardSettings
 from udfs.runtime.context import subtask_of
+from udfs.runtime.garbage import look_seldom
 from udfs.runtime.loader import ProcessLoader
 from udfs.runtime.logs import write_logs
 from udfs.runtime.shelf import Owned, Shelf
@@ -48,9 +48,6 @@ _SWITCH_INTERVAL_S: Final = 1e-4
 
 _SAMPLED: Final = 1_024
 """One event in so many is measured rule by rule; all runs of its user are looked at then."""
-
-_GC_THRESHOLDS: Final = (100_000, 20, 20)
-"""State is no cyclic garbage, and looking through all of it again and again cost 15 %."""
 
 
 class DecideFunction(KeyedBroadcastProcessFunction):
@@ -115,9 +112,7 @@ class DecideFunction(KeyedBroadcastProcessFunction):
         self._store = FlinkStore(runtime_context)
         self._shards: dict[int, Shard] = {}
         self._started_ms = self._clock_ms()
-        gc.set_threshold(*_GC_THRESHOLDS)
-        gc.collect()
-        gc.freeze()
+        look_seldom()
 
     def close(self) -> None:
         """End what is being loaded, and give tables and models back.

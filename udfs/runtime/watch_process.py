@@ -28,6 +28,7 @@ from udfs.decisions.program import Program
 from udfs.errors import ConfigInvalid, Fault, MillraceError
 from udfs.expressions import CodeCache
 from udfs.runtime.finishing import at_start, grace_ms, succeed
+from udfs.runtime.garbage import look_seldom
 from udfs.runtime.pointers import complete
 from udfs.runtime.shipped import refuse_stale_code
 
@@ -96,6 +97,7 @@ def main() -> None:
     """Watch until standard input ends."""
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=WatchTask)
     refuse_stale_code(task.shipped)
+    look_seldom()
     settings = DecideSettings.unpack(task.settings)
     topics = {"decisions", *settings.action_topics}
     incarnation = uuid.uuid4().hex[:12]

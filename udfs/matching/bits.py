@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -31,7 +32,7 @@ class Ladder:
         members: The comparisons' predicates with their bits.
     """
 
-    __slots__ = ("cells", "field", "members", "numbers")
+    __slots__ = ("cells", "field", "high", "low", "members", "numbers")
 
     def __init__(self, field: str, members: Sequence[tuple[Predicate, Bits]]) -> None:
         self.field = field
@@ -61,6 +62,16 @@ class Ladder:
             falling = falling + operators.get("<", [])
             cells[2 * place] = cells[2 * place] + falling
         self.cells = [_cell(found) for found in cells]
+        # Most numbers lie where nothing holds: seen without a look at the rest.
+        bounds = [-math.inf, *self.numbers, math.inf]
+        gaps = [
+            (bounds[place + 1] - bounds[place], bounds[place])
+            for place in range(len(bounds) - 1)
+            if not cells[2 * place] and bounds[place] < bounds[place + 1]
+        ]
+        self.low: float
+        width, self.low = max(gaps, default=(0, 0))
+        self.high = bounds[bounds.index(self.low) + 1] if width else self.low
 
 
 def _cell(found: Sequence[Bits]) -> tuple[Bits, ...]:
@@ -125,6 +136,8 @@ class Kind:
             value = event.props.get(ladder.field)
             # NaN is not equal to itself, and no order has a place for it.
             if (value.__class__ is float or value.__class__ is int) and value == value:  # noqa: PLR0124
+                if ladder.low < value < ladder.high:
+                    continue
                 numbers = ladder.numbers
                 place = bisect_left(numbers, value)
                 at = 2 * place + (place < len(numbers) and numbers[place] == value)

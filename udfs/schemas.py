@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
-from typing import Any
+from typing import Any, Final
 
 import jsonschema
 import jsonschema_rs
 import msgspec
 
 from udfs.errors import Fault
+
+_DEEPEST: Final = 100
+"""Levels of lists and objects that the quick validator is given: it would end the process with a
+hundred thousand of them."""
+
+
+def depth(value: Any, most: int) -> int:
+    """Count the levels of lists and objects in a value, up to one more than allowed.
+
+    Args:
+        value: What was decoded from JSON.
+        most: How many are allowed.
+    """
+    level, found = [value], 0
+    while level and found <= most:
+        found += 1
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, Mapping):
+                inner += item.values()
+            elif isinstance(item, list | tuple):
+                inner += item
+        level = [item for item in inner if isinstance(item, Mapping | list | tuple)]
+    return found
 
 
 class Validator:
@@ -29,7 +53,7 @@ class Validator:
     def iter_errors(self, value: Any) -> Iterator[Any]:
         """Give the errors as `jsonschema` tells them."""
         try:
-            right = self._quick.is_valid(value)
+            right = depth(value, _DEEPEST) <= _DEEPEST and self._quick.is_valid(value)
         except ValueError:  # a number or a type that JSON does not have
             right = False
         return iter(()) if right else self._exact.iter_errors(value)
@@ -80,6 +104,9 @@ def schema_faults(package: str, name: str, value: Any, where: str) -> list[Fault
         value: What was decoded from JSON.
         where: JSON path of the value.
     """
+    if depth(value, _DEEPEST) > _DEEPEST:
+        problem = f"nested deeper than {_DEEPEST} levels"
+        return [Fault(where, problem, f"see {package.replace('.', '/')}/{name}")]
     faults = []
     for error in validator(package, name).iter_errors(value):
         # Of alternatives the one that came furthest says most.

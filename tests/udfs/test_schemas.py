@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.schemas import validator
+from udfs.schemas import Validator, schema_faults, validator
 
 RULE: dict[str, Any] = {
     "rule": "r", "version": 1, "priority": 2, "within": "30m", "max_runs": 5, "timeouts": False,
@@ -59,6 +59,18 @@ def test_both_say_the_same(data: st.DataObject) -> None:
     exact = jsonschema.Draft202012Validator(schema)
     ours = validator("udfs.matching", "rule.schema.json")
     assert ours.is_valid(rule) == exact.is_valid(rule)
+
+
+def test_no_depth_ends_the_process() -> None:
+    """A hundred thousand levels, where the schema follows them and where it does not."""
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    nested = Validator({"$defs": {"a": {"items": {"$ref": "#/$defs/a"}}}, "$ref": "#/$defs/a"})
+    with pytest.raises(RecursionError):
+        nested.is_valid(deep)
+    [fault] = schema_faults("udfs.decisions", "flow.schema.json", {"flow": deep}, "flows[0]")
+    assert fault.problem == "nested deeper than 100 levels"
 
 
 def test_what_json_does_not_have_is_told() -> None:

@@ -1,8 +1,9 @@
 """What is kept of a user's chains as bytes, and its way to another rule set.
 
 A section is a MessagePack array, the fields of `Section`. Bits, floors and positions hold for
-the very rule set that wrote them (``digest``). For another one the events are looked at again,
-and the runs are worked out anew for each rule that both sets have.
+the very rule set that wrote them (``digest``), and for those that go back to it (`inherit`). For
+any other the events are looked at again, and the runs are worked out anew for each rule that both
+sets have (`taken_over`).
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ import msgspec
 Key: TypeAlias = tuple[tuple[str, ...] | None, str | None]
 """A predicate: event types, sorted, None for all; and the text of its condition."""
 
+VERSION: Final = 1
+
 _IDLE: Final = 1_024
 """Positions that may lie idle besides three times as many as are in use."""
 
@@ -35,6 +37,17 @@ class Layout(msgspec.Struct, frozen=True, array_like=True):
     kinds: tuple[str | None, ...] = ()
     predicates: tuple[tuple[Key | None, ...], ...] = ()
     widths: tuple[int, ...] = ()
+
+    def dump(self) -> bytes:
+        """Give what a job keeps: a version byte, then MessagePack."""
+        return bytes([VERSION]) + msgspec.msgpack.encode(self)
+
+    @classmethod
+    def load(cls, blob: bytes) -> Layout | None:
+        """Read what `dump` gave; None for another version: it only saves work to have it."""
+        if blob[:1] != bytes([VERSION]):
+            return None
+        return msgspec.msgpack.decode(blob[1:], type=cls)
 
     def digest(self) -> bytes:
         """Give 8 bytes that are different for another layout."""

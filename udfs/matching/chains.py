@@ -255,10 +255,6 @@ class ChainIndex:
             else:
                 chains.room *= 2  # so many runs have hardly taken fewer events
 
-    def chain_at(self, position: int) -> int:
-        """Give the number of the chain that a position belongs to."""
-        return self._at[position]
-
     def numbers_of(self, bits: int) -> Iterator[int]:
         """Give the numbers of the chains that positions belong to, each once."""
         while bits:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 from udfs.errors import Fault
-from udfs.schemas import json_path, validator
+from udfs.schemas import depth, json_path, validator
 
 # Read at import: the folder that the code was shipped to may be gone later.
 _SCHEMA: Final = validator("udfs.matching", "rule.schema.json")
@@ -35,7 +35,7 @@ def shape_faults(rule: Any, where: str) -> tuple[list[Fault], Mapping[str, Any] 
 
     The rule is itself if it has no fault, None if nothing can be made of it.
     """
-    if _depth(rule) > MAX_DEPTH:
+    if depth(rule, MAX_DEPTH) > MAX_DEPTH:
         problem = f"nested deeper than {MAX_DEPTH} levels"
         return [Fault(where, problem, "groups in groups in groups are enough")], None
     faults: list[Fault] = []
@@ -50,21 +50,6 @@ def shape_faults(rule: Any, where: str) -> tuple[list[Fault], Mapping[str, Any] 
     faults = sorted(dict.fromkeys(faults), key=lambda fault: fault.where)
     hopeless = bad & {(), ("pattern",)}
     return faults, None if hopeless else _mended(rule, bad)
-
-
-def _depth(value: Any) -> int:
-    """Levels of a value, counted up to one more than are allowed."""
-    level, depth = [value], 0
-    while level and depth <= MAX_DEPTH:
-        depth += 1
-        inner: list[Any] = []
-        for item in level:
-            if isinstance(item, Mapping):
-                inner += item.values()
-            elif isinstance(item, list | tuple):
-                inner += item
-        level = [item for item in inner if isinstance(item, Mapping | list | tuple)]
-    return depth
 
 
 def _told(error: Any) -> list[tuple[Path, str, str]]:

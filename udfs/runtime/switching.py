@@ -148,8 +148,9 @@ class Switching:
         payload = get(COMMITTED)
         if payload is not None:
             resolved = at_start(self._shipped, Resolved.load(payload))
-            if resolved.dump() != self.program.payload:
-                self.program = self._compile(resolved, _layout(get(LAYOUT)))
+            layout = Layout.load(get(LAYOUT) or b"")
+            if resolved.dump() != self.program.payload or layout is not None:
+                self.program = self._compile(resolved, layout)
                 self._digest = resolved.digest
                 self._needs = Needs.of(resolved)
         result = self._loader.run(self._warehouse.task(self._needs, ())) if self._reads() else None
@@ -335,7 +336,7 @@ class Switching:
         self._digest = prepared.digest
         put(COMMITTED, prepared.payload)
         layout = self.program.machine.layout
-        put(LAYOUT, b"" if layout is None else msgspec.msgpack.encode(layout))
+        put(LAYOUT, b"" if layout is None else layout.dump())
         self._sweep()
 
     def _compile(self, resolved: Resolved, layout: Layout | None = None) -> Program:
@@ -345,10 +346,6 @@ class Switching:
                 layout=layout,
             )
         )  # fmt: skip
-
-
-def _layout(packed: bytes | None) -> Layout | None:
-    return msgspec.msgpack.decode(packed, type=Layout) if packed else None
 
 
 def _not_higher(revision: int, runs: int) -> Fault:

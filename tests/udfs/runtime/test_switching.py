@@ -24,7 +24,7 @@ from udfs.runtime.finishing import succeed
 from udfs.runtime.loader import ProcessLoader
 from udfs.runtime.shelf import Owned, Shelf
 from udfs.runtime.shipped import DIGEST
-from udfs.runtime.switching import COMMITTED, KILLED, Switching
+from udfs.runtime.switching import COMMITTED, KILLED, LAYOUT, Switching
 from udfs.runtime.warehouse import Warehouse
 from udfs.runtime.watch_process import WatchTask, rollout_at_start, validate
 
@@ -208,6 +208,10 @@ def test_bits_lie_where_they_lay_after_a_restore() -> None:
     second = Worker(Resolved.of(1, rules=MANY), first.state)
     layouts = [worker.switching.program.machine.layout for worker in (first, second)]
     assert layouts[0] == layouts[1]
+    shipped = Worker(Resolved.of(2, rules=[*MANY[:20], *MANY[40:]]), first.state)
+    assert shipped.switching.program.machine.layout == layouts[0]
+    other = first.state | {LAYOUT: b"\xff" + first.state[LAYOUT][1:]}
+    assert Worker(Resolved.of(1, rules=MANY), other).switching.program.revision == 2
     assert (
         layouts[0]
         != Worker(Resolved.of(2, rules=[*MANY[:20], *MANY[40:]])).switching.program.machine.layout

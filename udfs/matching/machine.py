@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from udfs.matching import census, codec, handover, lines, making, plain, queues
-from udfs.matching.ages import Ages
 from udfs.matching.chain import Taken
 from udfs.matching.check import DEFAULT_MAX_RUNS
 from udfs.matching.conditions import cel
@@ -40,7 +39,6 @@ class Machine:
         overflowed: By rule name: partial matches dropped because of ``max_runs``.
         unknown_runs: Runs dropped on decoding because their rule is gone or has changed.
         watch: Counts matches and keeps back those in the shadow; None keeps back nothing.
-        ages: Since when rules are in force.
         sampler: Accounts for what each rule costs; None until `sample`.
     """
 
@@ -60,7 +58,6 @@ class Machine:
         current = self.rules[: parts.current]
         self.watch: Watch | None = Watch([rule.spec for rule in current])
         self.sampler: Sampler | None = None
-        self.ages = Ages(current)
 
     @classmethod
     def compile(

@@ -137,15 +137,15 @@ def key(match: Match) -> tuple[Any, ...]:
 def test_ages() -> None:
     """A rule that was there before keeps its age; without a window nobody can tell."""
     forever = {key: value for key, value in OLD.items() if key != "within"} | {"rule": "forever"}
-    first = Machine.compile([OLD, forever])
-    assert first.ages.complete_since("r") is None
-    first.ages.activate(1_000)
-    assert first.ages.complete_since("r") == 61_000
-    assert first.ages.complete_since("forever") is None
-    second = Machine.compile([OLD | {"version": 7}, NEW | {"rule": "s"}])
-    second.ages.activate(5_000, first.ages)
-    assert second.ages.complete_since("r") == 61_000
-    assert second.ages.complete_since("s") == 65_000
+    first = Ages(Machine.compile([OLD, forever]).rules)
+    assert first.complete_since("r") is None
+    first.activate(1_000)
+    assert first.complete_since("r") == 61_000
+    assert first.complete_since("forever") is None
+    second = Ages(Machine.compile([OLD | {"version": 7}, NEW | {"rule": "s"}]).rules)
+    second.activate(5_000, first)
+    assert second.complete_since("r") == 61_000
+    assert second.complete_since("s") == 65_000
 
 
 def test_an_older_version_has_its_own_age() -> None:

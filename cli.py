@@ -48,6 +48,7 @@ COMMANDS = (
     Command("table", "udfs.runtime.publish_command:table_app", "Publish feature tables."),
     Command("model", "udfs.runtime.publish_command:model_app", "Publish models."),
     Command("config", "udfs.runtime.config_command:app", "Publish, show and check configs."),
+    Command("aggregates", "udfs.aggregation.commands:app", "Check, compare and run aggregates."),
     Command("rules", "udfs.matching.commands:app", "Check, run, explain, draw and import rules."),
 )
 

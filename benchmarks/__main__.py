@@ -3,8 +3,9 @@
 cores: the shards without a JVM. decisions: a scored decision and its parts, without servers.
 throughput: beside a Flink CEP job. scoring: the job with and without scores. latency.
 matching: rules beside Flink's NFA, in memory. state: what runs take in it. load: of rules.
+aggregation: aggregates in memory: speed, state, reading.
 rules: the job with 1 to 1,000 rules beside Flink CEP. swaps: how long a push of rules holds up
-the stream. all: but the last two.
+the stream. sql: the job with 100 aggregates beside Flink SQL. all: but the last three.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from benchmarks import (
+    aggregates,
     contestants,
     cores,
     decisions,
@@ -125,7 +127,7 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
     """End with a message if the options make no sense."""
     if options.what == "latency" and options.rate is None:
         parser.error("latency alone needs --rate; 'all' takes half of the measured throughput")
-    if options.what in (*_NEED_LOG, "rules") and (options.events or _LOG_EVENTS) < LEAST_EVENTS:
+    if options.what in (*_NEED_LOG, "rules", "sql") and (options.events or _LOG_EVENTS) < LEAST_EVENTS:
         parser.error(f"--events: at least {LEAST_EVENTS}, or start-up is all there is to see")
     if options.rounds < 1:
         parser.error("--rounds: at least 1")
@@ -162,12 +164,14 @@ _ALONE: Final[dict[str, Callable[[Console, argparse.Namespace], Any]]] = {
     "matching": rules.run_matching,
     "state": rules.run_state,
     "load": rules.run_load,
+    "aggregation": aggregates.run,
 }
 """What needs no servers."""
 
 _OWN_SERVERS: Final[dict[str, Callable[[Console, argparse.Namespace], Any]]] = {
     "rules": in_job.run_rules,
     "swaps": in_job.run_swaps,
+    "sql": in_job.run_sql,
 }
 """What has servers and a log of its own; too long for ``all``."""
 

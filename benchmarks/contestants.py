@@ -115,14 +115,19 @@ def job_id(result: subprocess.CompletedProcess[str], what: str) -> str:
     return found[1]
 
 
-def build(stack: Stack) -> Path:
-    """Compile the Java job with the jars of the distribution.
+def build(stack: Stack, sources: Path = _SOURCES, name: str = "flink-cep-job") -> Path:
+    """Compile a Java job with the jars of the distribution.
+
+    Args:
+        stack: Whose distribution.
+        sources: Folder of the classes.
+        name: Of the jar.
 
     Raises:
         StackError: ``javac`` or ``jar`` is not there, or fails.
     """
-    classes = BENCH / "classes"
-    jar = BENCH / "flink-cep-job.jar"
+    classes = BENCH / f"{name}-classes"
+    jar = BENCH / f"{name}.jar"
     shutil.rmtree(classes, ignore_errors=True)
     classes.mkdir(parents=True)
     tools = Path(java.find()).resolve().parent
@@ -134,7 +139,7 @@ def build(stack: Stack) -> Path:
             str(classes),
             "-cp",
             class_path,
-            *map(str, sorted(_SOURCES.glob("*.java"))),
+            *map(str, sorted(sources.glob("*.java"))),
         ],
         [str(tools / "jar"), "cf", str(jar), "-C", str(classes), "."],
     ):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from rich.console import Console
 from rich.progress import TaskID
 
-from benchmarks import log, report_jobs, report_swaps, rule_jobs, rule_log, servers, swaps
+from benchmarks import aggregate_log, log, report_jobs, report_swaps, rule_jobs, rule_log, servers, sql_jobs, swaps
 from benchmarks.bar import bar_on
 from benchmarks.rule_log import USERS
+from benchmarks.workload import Log
 from stack import Stack
 
 _EVENTS: Final = 2_000_000
+_SQL_EVENTS: Final = 600_000
 _TRIED_EVENTS: Final = 400_000
 """To see what the job can do before half of it is taken."""
 
@@ -72,14 +75,47 @@ def run_rules(console: Console, options: argparse.Namespace) -> rule_jobs.Result
     return result
 
 
-def _fill(console: Console, stack: Stack, events: int, users: int) -> list[int]:
+def run_sql(console: Console, options: argparse.Namespace) -> sql_jobs.Result:
+    """Measure the job with aggregates beside Flink SQL."""
+    users = options.users or aggregate_log.USERS
+    plan = sql_jobs.Result(options.events or _SQL_EVENTS, users, sql_jobs.COUNT)
+    servers.make_room()
+    with servers.running(console.print) as stack:
+        make = aggregate_log.Traffic(users).spread
+        counts = _fill(console, stack, plan.events, users, make)
+        with bar_on(console) as bar:
+            tasks: dict[str, TaskID] = {}
+
+            def told(name: str, done: int) -> None:
+                if name not in tasks:
+                    tasks[name] = bar.add_task(name, total=plan.events)
+                bar.update(tasks[name], completed=done)
+
+            def ended(run: rule_jobs.Run) -> None:
+                bar.console.print(
+                    f"{run.job}, read at 1 of {run.rules} events: {run.events_per_s:,.0f} events/s"
+                )
+
+            folder = stack.settings.run_dir
+            result = sql_jobs.run(stack, plan, counts, options.rounds, folder, told, ended)
+    report_jobs.print_sql(console, result)
+    return result
+
+
+def _fill(
+    console: Console,
+    stack: Stack,
+    events: int,
+    users: int,
+    make: Callable[[int, int], Iterator[Log]] | None = None,
+) -> list[int]:
     with bar_on(console) as bar:
         task = bar.add_task("writing the log", total=events)
         return log.fill(
             stack.kafka_bootstrap,
             events,
             lambda done: bar.update(task, completed=done),
-            rule_log.Traffic(users).log,
+            make or rule_log.Traffic(users).log,
         )
 
 

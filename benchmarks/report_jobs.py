@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contestants import FlinkCep
+from benchmarks import sql_jobs
 from benchmarks.cores import quartiles
 from benchmarks.report import print_threads
 from benchmarks.rule_jobs import BARS, KEPT_BAR, MOST_OPERATORS, Many, Result
@@ -42,6 +43,48 @@ def print_rules(console: Console, result: Result) -> None:
             rounds = [r.cpu_us for r in result.runs if (r.job, r.rules) == (job, rules)]
             if any(rounds):
                 print_threads(console, f"{job}, {rules:,} rules", rounds)
+
+
+def print_sql(console: Console, result: sql_jobs.Result) -> None:
+    """Print the comparison with Flink SQL."""
+    table = Table(
+        title=f"{result.events:,} events, {result.users:,} users, {result.aggregates} aggregates "
+        "over the last hour, one slot; events/s, medians and quartiles",
+        title_justify="left",
+    )
+    for column in ("read at 1 of", "job", "events/s", "quartiles", "decisions", "load before"):
+        table.add_column(column, justify="left" if column == "job" else "right")
+    for every in sql_jobs.EVERY:
+        for job in (sql_jobs.Ours.name, sql_jobs.FlinkSql.name):
+            own = [each for each in result.runs if (each.job, each.rules) == (job, every)]
+            if own:
+                middle, low, high = quartiles([each.events_per_s for each in own])
+                loads = f"{min(each.load for each in own):.1f}-{max(each.load for each in own):.1f}"
+                table.add_row(
+                    f"{every}", job, f"{middle:,.0f}", f"{low:,.0f}-{high:,.0f}",
+                    f"{own[-1].decisions:,}", loads,
+                )  # fmt: skip
+    console.print(table)
+    for every in sql_jobs.EVERY:
+        ours, theirs = (
+            quartiles(result.rates(job, every))[0]
+            for job in (sql_jobs.Ours.name, sql_jobs.FlinkSql.name)
+        )
+        console.print(
+            f"read at 1 of {every}: {ours / theirs:.2f} times Flink SQL (ratio of medians)"
+            + _rounds(result.ratios(every))
+            + _bar(sql_jobs.BARS[every], ours / theirs)
+        )
+    for each in result.agreements:
+        console.print(
+            f"read at 1 of {each.every}: {each.values:,} values of {each.events:,} events "
+            f"compared, {each.unequal:,} differ"
+        )
+    for every in sql_jobs.EVERY:
+        for job in (sql_jobs.Ours.name, sql_jobs.FlinkSql.name):
+            rounds = [r.cpu_us for r in result.runs if (r.job, r.rules) == (job, every)]
+            if any(rounds):
+                print_threads(console, f"{job}, read at 1 of {every}", rounds)
 
 
 def verdicts(result: Result) -> list[str]:

@@ -241,6 +241,7 @@ def one(
     counts: Sequence[int],
     limit_s: float,
     told: Callable[[str, int], None],
+    what: str = "rules",
 ) -> tuple[Run, Curve]:
     """Let one job work the log off in a fresh TaskManager.
 
@@ -252,6 +253,7 @@ def one(
         counts: Events of the log by partition.
         limit_s: How long Flink is watched.
         told: Called with the job and the events that it has worked off.
+        what: There are so many of.
 
     Raises:
         StackError: It has failed, were it only once.
@@ -267,7 +269,7 @@ def one(
         now_ms = time.time_ns() // 1_000_000
         if not samples or now_ms - samples[-1][0] >= _CPU_EVERY_MS:
             samples.append((now_ms, threads.cpu_seconds(pid)))
-        told(f"{contestant.name}, {rules:,} rules", events)
+        told(f"{contestant.name}, {rules:,} {what}", events)
 
     def alive() -> None:
         # A job that fails is started again and would be slow without a word.

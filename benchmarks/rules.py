@@ -21,7 +21,7 @@ _QUICK_PROFILE_S: Final = 0.5
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what only these benchmarks know."""
-    group = parser.add_argument_group("matching, state, load, rules and swaps")
+    group = parser.add_argument_group("matching, state, load, aggregation, rules and swaps")
     group.add_argument(
         "--rules", type=int, nargs="+", metavar="N",
         help="how many [matching and rules 1 10 100 1000, state 100, load and swaps 1000]",

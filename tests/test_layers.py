@@ -24,7 +24,12 @@ ALLOWED: dict[str, set[str]] = {
     "udfs.sharding": {"udfs.errors"},
     "udfs.events": {"udfs.errors", "udfs.schemas"},
     "udfs.expressions": {"udfs.events", "udfs.errors", "udfs.schemas"},
-    "udfs.aggregation": {"udfs.expressions", "udfs.events", "udfs.errors", "udfs.schemas"},
+    "udfs.aggregation": {
+        "udfs.expressions", "udfs.events", "udfs.errors", "udfs.schemas",
+        # What both commands read files and talk to the terminal with.
+        "udfs.matching.console", "udfs.matching.event_lines", "udfs.matching.rule_files",
+        "udfs.matching.wording",
+    },
     "udfs.matching": {
         "udfs.expressions", "udfs.events", "udfs.errors", "udfs.schemas", "udfs.slices",
     },

@@ -1,64 +1,37 @@
-"""The plan of a set of aggregates: one pass over an event updates all that it concerns.
+"""The plan of a set of aggregates: what they share is worked out once.
 
-State of one user, as bytes: one byte of version (1), then the MessagePack array
-``[plan, newest, sections]``. ``plan`` is the hash of the plan that wrote it, ``newest`` the
-largest event time that concerned it, ``sections`` maps the structure hash of an aggregate to
-what its function keeps. A changed spec has another hash: its old section is dropped when the
-blob is next read, the other sections live on.
+Specs with the same event types, condition and value read one stream of items; its sliding windows
+share raw entries and tiles, and functions of one window share partial results. An event goes
+through each condition once and each value once, whatever the number of specs. Values are worked
+out when they are read and kept until the next event of their stream, or until time alone changes
+them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-from xxhash import xxh3_64_intdigest
-
-from udfs.aggregation.count import LifetimeCount, SlidingCount
-from udfs.aggregation.last import Last
-from udfs.aggregation.section import Section
-from udfs.aggregation.specs import Spec, read_specs
-from udfs.aggregation.sum import LifetimeSum, SlidingSum
-from udfs.errors import StateIncompatible
-from udfs.events.event import Event
-from udfs.expressions import CodeCache, EvaluationError
+from udfs.aggregation import legacy
+from udfs.aggregation import state as states
+from udfs.aggregation.intake import Intake
+from udfs.aggregation.parts import Parts
+from udfs.aggregation.reader import Reader
+from udfs.aggregation.reading import in_order, read_specs
+from udfs.aggregation.specs import key_of
+from udfs.aggregation.state import NEVER, State
+from udfs.expressions import EvaluationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-VERSION: Final = b"\x01"
-_VERSION: Final = VERSION[0]
+    from udfs.aggregation.specs import Spec
+    from udfs.aggregation.state import Entries, Entry
+    from udfs.aggregation.stream import Stream
+    from udfs.events.event import Event
+    from udfs.expressions import CodeCache
 
-
-NEVER: Final = -(2**62)
-"""A time before every event: nothing was taken in yet."""
-
-
-class State(msgspec.Struct, array_like=True, gc=False):
-    """Aggregates of one user; made by `Plan.decode` only.
-
-    Args:
-        plan: Hash of the plan it belongs to.
-        newest: Largest event time that concerned the plan; readings are not before it.
-        sections: Structure hash -> what the function keeps.
-    """
-
-    plan: int
-    newest: int
-    sections: dict[int, Any]
-
-
-_Test: TypeAlias = Callable[[Event, None, None], bool]
-_Value: TypeAlias = Callable[[Event, None, None], Any]
-_Update: TypeAlias = Callable[[dict[int, Any], int, int, Any], None]
-_Streams: TypeAlias = tuple[
-    tuple[_Test | None, tuple[tuple[_Value | None, tuple[_Update, ...]], ...]], ...
-]
-"""Per condition, per value, the sections that take it: each is evaluated once an event."""
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(State).decode
+_READERS: Final = 1_000
+"""So many different sets of names are remembered."""
 
 
 class Plan:
@@ -66,29 +39,40 @@ class Plan:
 
     Args:
         specs: Checked specs.
+
+    Attributes:
+        names: Of all aggregates, as given.
+        specs: The specs.
+        parts: Streams and readings made from them.
+        event_types: Types that concern it, None for all.
+        has_hot: Whether any aggregate is hot.
+        retention_ms: How long after its last event a user's state matters; None: for ever.
     """
 
     def __init__(self, specs: Sequence[Spec]) -> None:
+        self.specs = tuple(specs)
         self.names: tuple[str, ...] = tuple(spec.name for spec in specs)
-        sections: dict[int, Section] = {}
-        for spec in specs:
-            if spec.key not in sections:
-                sections[spec.key] = _section(spec)
-        self._by_name = {spec.name: sections[spec.key] for spec in specs}
-        self._sections = sections
-        self._hash: int = xxh3_64_intdigest(_encode(sorted(sections)))
-        self._wheres = {s.where.text: s.where for s in specs if s.where is not None}
-        self._untyped = _streams(specs, None, sections)
-        types = sorted({t for spec in specs for t in spec.events or ()})
-        self._index = {t: _streams(specs, t, sections) for t in types}
-        self.event_types: frozenset[str] | None = None if self._untyped else frozenset(types)
-        windows = [spec.window_ms for spec in specs]
-        bounded = [window for window in windows if window is not None]
+        self.parts = Parts([spec for spec in specs if spec.derive is None])
+        self._intake = Intake(self.parts)
+        derived = {one.name: one.derive for one in specs if one.derive is not None}
+        self._reads = {name: derive.values_used for name, derive in derived.items()}
+        self._derived = [(name, derived[name]) for name in in_order(self._reads)[0]]
+        self._hot = tuple(one.name for one in specs if one.tier == "hot")
+        self.has_hot = bool(self._hot)
+        self._readers: dict[tuple[str, ...], Reader] = {}
+        streams = self.parts.streams
+        self._hash = key_of(sorted(stream.key for stream in streams), sorted(self.parts.cells))
+        self._ungrouped = {one.key: one for one in streams if one.max_groups is None}
+        self._grouped = {one.key: one for one in streams if one.max_groups is not None}
+        self.event_types = self._intake.event_types
+        retentions = [stream.retention_ms for stream in streams]
+        bounded = [one for one in retentions if one is not None]
         self.retention_ms: int | None = (
-            max(bounded, default=0) if len(bounded) == len(windows) else None
+            max(bounded, default=0) if len(bounded) == len(retentions) else None
         )
-        self._value_errors = 0
-        self._not_finite = 0
+        self.update: Callable[[State, Event], None] = self._intake.update
+        """``update(state, event)`` takes one event in, late or not, in order of arrival. HOT."""
+        self._derive_errors = 0
 
     @classmethod
     def compile(
@@ -112,17 +96,21 @@ class Plan:
         """
         return cls(read_specs(specs, cache, where))
 
+    def only(self, names: Collection[str]) -> Plan:
+        """Give the plan of some aggregates and of what they are derived from.
+
+        Args:
+            names: Which; unknown ones are passed over.
+        """
+        needed = self._needed(names)
+        if needed.issuperset(self.names):
+            return self
+        return Plan([spec for spec in self.specs if spec.name in needed])
+
     @property
     def counters(self) -> dict[str, int]:
-        """What was passed over since the plan was compiled, by reason."""
-        sections = self._sections.values()
-        return {
-            "where_errors": sum(where.errors for where in self._wheres.values()),
-            "value_errors": self._value_errors,
-            "not_finite": self._not_finite,
-            "wrong_kind": sum(section.skipped for section in sections),
-            "sum_beyond_64_bits": sum(getattr(s, "beyond_int64", 0) for s in sections),
-        }
+        """What was passed over since the plan was compiled, by reason; see docs/aggregates.md."""
+        return self._intake.counters | self.parts.counters | {"derive_errors": self._derive_errors}
 
     def decode(self, blob: bytes) -> State:
         """Read a user's state. HOT.
@@ -131,76 +119,34 @@ class Plan:
             blob: What `encode` of this or an earlier plan gave; empty for a new user.
 
         Returns:
-            The state; sections that this plan has no use for are dropped.
+            The state; what this plan has no use for is dropped.
 
         Raises:
             StateIncompatible: Not a blob, or one of a later version.
         """
         if not blob:
-            return State(self._hash, NEVER, {})
-        if blob[0] != _VERSION:
-            raise StateIncompatible(
-                f"state of aggregates has version {blob[0]}, this code reads version {_VERSION}: "
-                "restore with the release that wrote it, or start without this state"
-            )
-        try:
-            state = _decode(blob[1:])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise StateIncompatible(
-                f"state of aggregates is damaged ({error}): restore another checkpoint"
-            ) from error
+            return State(self._hash, NEVER)
+        if blob[0] == legacy.VERSION:
+            return legacy.read(blob, self._hash, self.specs, self.parts)
+        state = states.decode(blob)
         if state.plan != self._hash:
-            state.plan = self._hash
-            state.sections = {k: v for k, v in state.sections.items() if k in self._sections}
+            self._adopt(state)
         return state
 
     def encode(self, state: State) -> bytes:
         """Write a user's state; empty if there is nothing to keep. HOT."""
-        return VERSION + _encode(state) if state.sections else b""
-
-    def update(self, state: State, event: Event) -> None:  # noqa: C901 - one pass, because it is hot
-        """Take one event in, late or not. HOT.
-
-        Args:
-            state: The user's state, changed in place.
-            event: In order of arrival.
-        """
-        streams = self._index.get(event.event_type, self._untyped)
-        if not streams:
-            return
-        time = event.event_time
-        if time > state.newest:  # noqa: PLR1730 - max() costs twice as much
-            state.newest = time
-        newest, kept = state.newest, state.sections
-        for test, values in streams:
-            if test is not None and not test(event, None, None):
-                continue
-            for value_of, updates in values:
-                value = None
-                if value_of is not None:
-                    try:
-                        value = value_of(event, None, None)
-                    except EvaluationError:
-                        self._value_errors += 1
-                        continue
-                    if value is None:
-                        continue
-                    if type(value) is float and value - value != 0.0:
-                        self._not_finite += 1
-                        continue
-                for update in updates:
-                    update(kept, time, newest, value)
+        return state.encode()
 
     def read(self, state: State, names: Iterable[str], at: int) -> dict[str, Any]:
-        """Give values at a time.
+        """Give values at a time. HOT.
 
         Args:
-            state: The user's state; not changed.
+            state: The user's state; only what is remembered of values changes.
             names: Which aggregates.
             at: Milliseconds, not before any event that the state has taken in.
 
         Returns:
-            Name -> value.
+            Name -> value. Lists and maps may be parts of the state: they must not be changed.
 
         Raises:
             ValueError: `at` lies before the newest event: what left the windows since then
@@ -212,44 +158,76 @@ class Plan:
                 f"aggregates cannot be read at {at}: they hold events up to {state.newest}; "
                 "read at the time of the newest event or later"
             )
-        sections = state.sections
-        return {name: self._by_name[name].read(sections, at) for name in names}
+        wanted = tuple(names)
+        reader = self._readers.get(wanted)
+        if reader is None:
+            reader = self._reader(wanted)
+        values = reader.read(state, at)
+        for name, derive in reader.derived:
+            try:
+                values[name] = derive.value(None, None, values)
+            except EvaluationError:
+                self._derive_errors += 1
+                values[name] = None
+        return {name: values[name] for name in wanted}
+
+    def prepare(self, state: State) -> None:
+        """Work out what is hot, so that a reading soon after finds it."""
+        if self._hot and state.newest >= 0:
+            self.read(state, self._hot, state.newest)
+
+    def tidy(self, state: State) -> None:
+        """Drop what no reading needs any more: streams that brought nothing for long."""
+        state.settle()
+        newest = state.newest
+        self._sift(state, lambda stream, entry: stream.forget(entry, newest))
+
+    def _reader(self, wanted: tuple[str, ...]) -> Reader:
+        needed = self._needed(wanted)
+        base = [name for name in self.names if name in needed and name not in self._reads]
+        missing = needed.difference(self.names)
+        if missing:
+            raise KeyError(f"no aggregate {sorted(missing)[0]!r}; there are {sorted(self.names)}")
+        derived = [(name, derive) for name, derive in self._derived if name in needed]
+        if len(self._readers) >= _READERS:
+            self._readers.clear()
+        reader = self._readers[wanted] = Reader(self.parts, base, derived)
+        return reader
+
+    def _needed(self, names: Iterable[str]) -> set[str]:
+        """Add what derived aggregates are derived from."""
+        needed = set(names)
+        for name, _ in reversed(self._derived):
+            if name in needed:
+                needed |= self._reads[name]
+        return needed
+
+    def _adopt(self, state: State) -> None:
+        """Take over a state that another plan wrote."""
+        state.plan = self._hash
+        self._sift(state, lambda stream, entry: stream.adopt(entry))
+
+    def _sift(self, state: State, keep: Callable[[Stream, Entry], bool]) -> None:
+        """Keep the entries of known streams that have anything left."""
+        for key in state.entries.keys():  # noqa: SIM118 - a list
+            _sift_one(state.entries, key, self._ungrouped.get(key), keep)
+        for key in state.grouped_keys():
+            groups, stream = state.groups(key), self._grouped.get(key)
+            if groups is None or stream is None:
+                state.remove_groups(key)
+                continue
+            for group in groups.keys():  # noqa: SIM118 - a list
+                entry = groups.get(group)
+                if entry is not None:
+                    keep(stream, entry)
+                    groups.changed(group)
 
 
-def _section(spec: Spec) -> Section:
-    key, window_ms = spec.key, spec.window_ms
-    if spec.function == "last":
-        return Last(key, window_ms)
-    if spec.function == "sum":
-        return LifetimeSum(key) if window_ms is None else SlidingSum(key, window_ms)
-    return LifetimeCount(key) if window_ms is None else SlidingCount(key, window_ms)
-
-
-def _streams(
-    specs: Sequence[Spec], event_type: str | None, sections: Mapping[int, Section]
-) -> _Streams:
-    """Group what concerns an event type by condition and value, each section once."""
-    streams: dict[str | None, dict[str | None, dict[int, Spec]]] = {}
-    for spec in specs:
-        if spec.events is None or event_type in spec.events:
-            where = None if spec.where is None else spec.where.text
-            value = None if spec.value is None else spec.value.text
-            streams.setdefault(where, {}).setdefault(value, {}).setdefault(spec.key, spec)
-    return tuple(
-        (_test(values), tuple((_value(same), _updates(same, sections)) for same in values.values()))
-        for values in streams.values()
-    )
-
-
-def _test(values: Mapping[str | None, Mapping[int, Spec]]) -> _Test | None:
-    where = next(spec.where for same in values.values() for spec in same.values())
-    return None if where is None else where.test
-
-
-def _value(same: Mapping[int, Spec]) -> _Value | None:
-    value = next(spec.value for spec in same.values())
-    return None if value is None else value.value
-
-
-def _updates(keys: Iterable[int], sections: Mapping[int, Section]) -> tuple[_Update, ...]:
-    return tuple(sections[key].update for key in keys)
+def _sift_one(
+    entries: Entries[Any], key: Any, stream: Stream | None, keep: Callable[[Stream, Entry], bool]
+) -> None:
+    entry = None if stream is None else entries.get(key)
+    if stream is None or entry is None or not keep(stream, entry):
+        entries.remove(key)
+    else:
+        entries.changed(key)

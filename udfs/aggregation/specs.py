@@ -1,42 +1,42 @@
-"""Specs of aggregates: reading them, with all their faults at once."""
+"""What one aggregate is: the checked form of ``aggregate.schema.json``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
 from typing import Any, Final
 
 import msgspec
 from xxhash import xxh3_64_intdigest
 
-from udfs.errors import ConfigInvalid, ExpressionInvalid, Fault
-from udfs.events.durations import parse_duration
-from udfs.expressions import CodeCache, Expression, Names, compile_expression
+from udfs.expressions import Expression
 
-_KEYS: Final = ("aggregate", "version", "event", "where", "value", "function", "window")
-_LATER_KEYS: Final = ("group_by", "max_groups", "derive", "k", "q")
-_FUNCTIONS: Final = ("count", "sum", "last")
-_LATER_FUNCTIONS: Final = (
-    "avg",
-    "min",
-    "max",
-    "variance",
-    "stddev",
-    "skew",
-    "kurtosis",
-    "first",
-    "first_k",
-    "last_k",
-    "sequence",
-    "top_k",
-    "bottom_k",
-    "unique_count",
-    "unique_k",
-    "approx_unique_count",
-    "approx_percentile",
-    "histogram",
+DEFAULT_GROUPS: Final = 1_000
+TIERS: Final = ("hot", "normal", "cold")
+
+_TOKEN: Final = re.compile(
+    r"""[rRbB]{0,2}(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')"""
+    r"""|//[^\n]*|\s+|\w+|[^\w\s]""",
+    re.DOTALL,
 )
-_LATER_WINDOWS: Final = ("tumbling", "session", "last")
-_EVENT: Final = Names(event=True)
+
+
+class Window(msgspec.Struct, frozen=True):
+    """Which events count.
+
+    Args:
+        kind: ``lifetime``, ``sliding``, ``hopping``, ``tumbling``, ``session`` or ``last``.
+        length: Milliseconds; of ``tumbling`` also ``week`` or ``month``; of ``last`` events.
+        hop_ms: Of ``hopping``.
+        zone: Of ``tumbling``; None for UTC.
+    """
+
+    kind: str
+    length: int | str = 0
+    hop_ms: int = 0
+    zone: str | None = None
+
+
+LIFETIME: Final = Window("lifetime")
 
 
 class Spec(msgspec.Struct, frozen=True):
@@ -47,168 +47,76 @@ class Spec(msgspec.Struct, frozen=True):
         events: Event types, None for all.
         where: Condition on the event, None for true.
         value: What is aggregated, None if only events are counted.
-        function: ``count``, ``sum`` or ``last``.
-        window_ms: Length of the sliding window, None for lifetime.
+        group_by: What names the group, None for none.
+        max_groups: How many groups are kept.
+        function: Its name.
+        k: Parameter of functions that give k values.
+        q: Shares, of ``approx_percentile``.
+        window: Which events count.
+        tier: ``hot``, ``normal`` or ``cold``.
+        derive: Expression over other aggregates; all but `name` is meaningless then.
     """
 
     name: str
-    events: frozenset[str] | None
-    where: Expression | None
-    value: Expression | None
-    function: str
-    window_ms: int | None
+    events: frozenset[str] | None = None
+    where: Expression | None = None
+    value: Expression | None = None
+    group_by: Expression | None = None
+    max_groups: int = DEFAULT_GROUPS
+    function: str = "count"
+    k: int | None = None
+    q: tuple[float, ...] | None = None
+    window: Window = LIFETIME
+    tier: str = "normal"
+    derive: Expression | None = None
 
-    @property
-    def key(self) -> int:
-        """64-bit hash of everything but the name: equal keys mean equal values."""
-        structure = (
-            None if self.events is None else sorted(self.events),
-            None if self.where is None else self.where.text,
-            None if self.value is None else self.value.text,
-            self.function,
-            self.window_ms,
+    def stream(self, kind: str) -> tuple[Any, ...]:
+        """Name the stream of items that it reads: equal names, equal items.
+
+        Args:
+            kind: Which values its function takes.
+        """
+        return (
+            None if self.events is None else tuple(sorted(self.events)),
+            normal_text(self.where),
+            normal_text(self.value),
+            kind,
+            normal_text(self.group_by),
+            self.max_groups if self.group_by is not None else 0,
         )
-        key: int = xxh3_64_intdigest(msgspec.json.encode(structure))
-        return key
 
 
-def read_specs(specs: Any, cache: CodeCache | None, where: str) -> list[Spec]:
-    """Check and compile specs.
+def normal_text(expression: Expression | None) -> str | None:
+    """Give the text of an expression without what does not matter: spaces and comments.
 
-    Args:
-        specs: A list of JSON objects.
-        cache: Compiled expressions to reuse.
-        where: JSON path of the list.
+    >>> from udfs.expressions import Names, compile_expression
+    >>> normal_text(compile_expression("props.a  >1 // one", Names()))
+    'props.a>1'
 
-    Returns:
-        The specs in their order.
-
-    Raises:
-        ConfigInvalid: With every fault of every spec.
+    Equal texts mean equal tokens, and so equal values.
     """
-    if not isinstance(specs, Sequence) or isinstance(specs, str | bytes):
-        raise ConfigInvalid([Fault(where, "not a list of aggregates", "write a JSON array")])
-    reader = _Reader(cache)
-    read: list[Spec] = []
-    taken: dict[str, str] = {}
-    for i, spec in enumerate(specs):
-        path = f"{where}[{i}]"
-        if not isinstance(spec, Mapping):
-            reader.fault(path, "not an aggregate", "write a JSON object")
-            continue
-        one = reader.spec(spec, path)
-        if one.name in taken:
-            reader.fault(
-                f"{path}.aggregate",
-                f"the name {one.name!r} is taken by {taken[one.name]}",
-                "give each aggregate a name of its own",
-            )
-        elif one.name:
-            taken[one.name] = path
-        read.append(one)
-    if reader.faults:
-        raise ConfigInvalid(reader.faults)
-    return read
+    if expression is None:
+        return None
+    found: list[str] = []
+    for token in _TOKEN.findall(expression.text):
+        if token.isspace() or token.startswith("//"):
+            found.append(" ")
+        else:
+            found.append(token)
+    text = ""
+    for place, token in enumerate(found):
+        if token == " ":
+            after = next((one for one in found[place:] if one != " "), "")
+            if not (text[-1:].isalnum() or text[-1:] == "_") or not _wordy(after):
+                continue
+        text += token
+    return text
 
 
-class _Reader:
-    """Collects faults while it reads."""
+def _wordy(token: str) -> bool:
+    return token[:1].isalnum() or token[:1] in {"_", '"', "'"}
 
-    def __init__(self, cache: CodeCache | None) -> None:
-        self.faults: list[Fault] = []
-        self._cache = cache
-        self._compiled: dict[str, Expression] = {}
 
-    def fault(self, where: str, problem: str, cure: str) -> None:
-        self.faults.append(Fault(where, problem, cure))
-
-    def spec(self, spec: Mapping[str, Any], path: str) -> Spec:
-        for key in spec:
-            if key in _LATER_KEYS:
-                self.fault(f"{path}.{key}", f"{key!r} is not supported yet", "leave it out")
-            elif key not in _KEYS:
-                self.fault(f"{path}.{key}", "unknown key", f"known are {', '.join(_KEYS)}")
-        function = self._function(spec.get("function"), path)
-        value = self._expression(spec, "value", path)
-        if value is None and "value" not in spec and function in {"sum", "last"}:
-            self.fault(
-                f"{path}.value", f"{function} needs a value", "add an expression, e.g. props.amount"
-            )
-        version = spec.get("version", 1)
-        if type(version) is not int or version < 0:
-            self.fault(f"{path}.version", f"{version!r} is not a version", "write an integer")
-        return Spec(
-            name=self._name(spec.get("aggregate"), path),
-            events=self._events(spec.get("event"), f"{path}.event"),
-            where=self._expression(spec, "where", path),
-            value=value,
-            function=function,
-            window_ms=self._window(spec.get("window", "lifetime"), f"{path}.window"),
-        )
-
-    def _name(self, name: Any, path: str) -> str:
-        if isinstance(name, str) and name:
-            return name
-        self.fault(f"{path}.aggregate", f"{name!r} is not a name", "write a string, not empty")
-        return ""
-
-    def _function(self, function: Any, path: str) -> str:
-        if function in _FUNCTIONS:
-            return str(function)
-        later = isinstance(function, str) and function in _LATER_FUNCTIONS
-        self.fault(
-            f"{path}.function",
-            f"{function!r} is not {'supported yet' if later else 'a function'}",
-            f"use {', '.join(_FUNCTIONS)}",
-        )
-        return ""
-
-    def _events(self, event: Any, where: str) -> frozenset[str] | None:
-        if event is None:
-            return None
-        events = event if isinstance(event, list | tuple) else [event]
-        if not events:
-            self.fault(where, "an empty list matches nothing", "leave event out for all types")
-        for i, one in enumerate(events):
-            if not isinstance(one, str) or not one:
-                at = f"{where}[{i}]" if events is event else where
-                self.fault(at, f"{one!r} is not an event type", "write a string, not empty")
-        return frozenset(one for one in events if isinstance(one, str))
-
-    def _expression(self, spec: Mapping[str, Any], key: str, path: str) -> Expression | None:
-        if spec.get(key) is None:
-            return None
-        text, where = spec[key], f"{path}.{key}"
-        if not isinstance(text, str):
-            self.fault(where, f"{text!r} is not an expression", "write it as a string")
-            return None
-        text = text.strip()
-        if text not in self._compiled:
-            try:
-                self._compiled[text] = compile_expression(text, _EVENT, self._cache, where)
-            except ExpressionInvalid as invalid:
-                self.faults.extend(invalid.faults)
-                return None
-        return self._compiled[text]
-
-    def _window(self, window: Any, where: str) -> int | None:
-        if window == "lifetime":
-            return None
-        cure = 'write {"sliding": "1h"} or "lifetime"'
-        if not isinstance(window, Mapping):
-            self.fault(where, f"{window!r} is not a window", cure)
-            return None
-        for key in window:
-            if key in _LATER_WINDOWS or (key in {"hop", "timezone"} and len(window) > 1):
-                self.fault(f"{where}.{key}", f"{key!r} windows are not supported yet", cure)
-            elif key != "sliding":
-                self.fault(f"{where}.{key}", "unknown key", cure)
-        if "sliding" not in window:
-            if not window:
-                self.fault(where, "a window without a length", cure)
-            return None
-        try:
-            return parse_duration(window["sliding"])
-        except ValueError as error:
-            self.fault(f"{where}.sliding", str(error), 'for example "1h"')
-            return None
+def key_of(*structure: Any) -> int:
+    """Give 63 bits that stand for a structure in state."""
+    return int(xxh3_64_intdigest(msgspec.json.encode(structure))) >> 1

@@ -32,9 +32,10 @@ class Program:
     Args:
         revision: Of the manifest, 0 for "nothing was ever published".
         machine: The rules.
-        plan: The aggregates.
+        plan: The aggregates that any flow reads.
         flows: The flows, in the manifest's order.
         payload: The manifest that this was compiled from, as the job keeps it.
+        unread: Names of aggregates that no flow reads, and that are not kept.
 
     Attributes:
         resources: Tables and models that it reads; whoever runs it gives them, and a replay of a
@@ -43,8 +44,8 @@ class Program:
     """
 
     __slots__ = (
-        "_errors_taken", "flows", "flows_by_rule", "flows_by_type", "machine", "payload", "plan",
-        "report", "resources", "revision",
+        "_errors_taken", "_told", "flows", "flows_by_rule", "flows_by_type", "machine", "payload",
+        "plan", "report", "resources", "revision", "unread",
     )  # fmt: skip
 
     def __init__(
@@ -54,8 +55,10 @@ class Program:
         plan: Plan,
         flows: Sequence[Flow],
         payload: bytes = b"",
+        unread: Sequence[str] = (),
     ) -> None:
         self.revision = revision
+        self.unread = tuple(unread)
         self.payload = payload
         self.machine = machine
         self.plan = plan
@@ -63,6 +66,7 @@ class Program:
         self.resources = Resources()
         self.report = RuleReport(machine)
         self._errors_taken = 0
+        self._told: dict[str, int] = {}
         self.flows_by_type: dict[str, list[Flow]] = {}
         self.flows_by_rule: dict[tuple[str, str], list[Flow]] = {}
         for flow in flows:
@@ -113,6 +117,13 @@ class Program:
             errors += sum(part.errors for part in flow.conditions)
         taken, self._errors_taken = self._errors_taken, errors
         return errors - taken
+
+    def take_passed_over(self) -> dict[str, int]:
+        """Give what aggregates have passed over since this was asked last, by reason; no zeros."""
+        now = self.plan.counters
+        news = {reason: count - self._told.get(reason, 0) for reason, count in now.items()}
+        self._told = now
+        return {reason: count for reason, count in news.items() if count}
 
     @classmethod
     def compile(
@@ -194,7 +205,9 @@ class Program:
             faults.extend(error.faults)
         if faults or machine is None or plan is None:
             raise ConfigInvalid(faults)
-        return cls(revision, machine, plan, flows, payload)
+        kept = plan.only({name for flow in flows for name in flow.aggregates})
+        unread = [name for name in plan.names if name not in set(kept.names)]
+        return cls(revision, machine, kept, flows, payload, unread)
 
 
 def _named(specs: Sequence[Any], key: str) -> tuple[str, ...]:

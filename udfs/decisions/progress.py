@@ -60,6 +60,9 @@ class Progress:
             settings.dedupe_window_ms, settings.subject_ttl_ms
         )
         self._interests, self._others = program.interests()
+        self._has_hot = program.plan.has_hot
+        self._hot: dict[str, Resident] = {}
+        """Subjects whose hot aggregates are to be worked out with the batch."""
 
     def receive(self, outlet: Outlet, batch: Entry) -> None:  # noqa: C901, PLR0912, PLR0915 - one loop, because it is hot
         """Decode or refuse each record, move its partition's clock, and work it off. HOT."""
@@ -177,6 +180,8 @@ class Progress:
                 aggregates = resident.aggregates_of(program)
             program.plan.update(aggregates, event)
             resident.aggregates_dirty = True
+            if self._has_hot:
+                self._hot[subject] = resident
         matches = None
         if ruled:
             runs = resident.runs
@@ -189,6 +194,13 @@ class Progress:
             self._decider.on_event(outlet, subject, resident, event, now, flows, self.killed.stops)
         if matches:
             self._decider.on_matches(outlet, subject, resident, matches, self.killed.stops)
+
+    def prepare(self) -> None:
+        """Work out the hot aggregates of those whom the batch has touched, after its decisions."""
+        for resident in self._hot.values():
+            if resident.aggregates is not None:
+                self._program.plan.prepare(resident.aggregates)
+        self._hot.clear()
 
     # -- time moves on ----------------------------------------------------------------------
 

@@ -162,6 +162,7 @@ class Shard:
                 firing = clock.newest - self._settings.out_of_orderness_ms
                 self._progress.fire(outlet, partition, firing)
         batch.outcomes = self._decider.settle(outlet, batch.outcomes)
+        self._progress.prepare()
 
     # -- the timer --------------------------------------------------------------------------
 
@@ -209,9 +210,11 @@ class Shard:
         """Record the revision that applies from here on."""
         if self._header.revision != self._program.revision:
             self._header.revision = self._program.revision
+            unread = self._program.unread
             outlet.control(
-                "revision", self.number, self._header.offsets(), revision=self._program.revision
-            )
+                "revision", self.number, self._header.offsets(), revision=self._program.revision,
+                **({"unread_aggregates": list(unread)} if unread else {}),
+            )  # fmt: skip
             self._store.put_program(self._program.payload)
             self._store.put_ages(encode_ages(self._completeness.ages))
             self.flush()

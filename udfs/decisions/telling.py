@@ -47,8 +47,9 @@ class Teller:
             header.told = header.tally()
             self._told_ms = now_ms
             header.counts["expression_errors"] += program.take_errors()
-            rules = program.report.take()
+            rules, passed_over = program.report.take(), program.take_passed_over()
             outlet.control(
                 "counts", self._number, header.offsets(), counts=dict(header.counts),
                 **({"rules": rules} if rules else {}),
+                **({"aggregates": passed_over} if passed_over else {}),
             )  # fmt: skip

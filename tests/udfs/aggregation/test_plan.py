@@ -6,19 +6,43 @@ import math
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from tests.udfs.aggregation.specs import all_specs
 from udfs.aggregation import Plan, State, aggregate
 from udfs.errors import InvalidEvent, StateIncompatible
 from udfs.events.event import Event
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "aggregates_v1.hex"
+GOLDEN_2 = GOLDEN.with_name("aggregates_v2.hex")
 HOUR_MS = 3_600_000
 
 COUNT_1H = {"aggregate": "n", "event": "pay", "function": "count", "window": {"sliding": "1h"}}
 SUM = {"aggregate": "s", "event": "pay", "function": "sum", "value": "props.x"}
 SUM_1H = {**SUM, "aggregate": "s1", "window": {"sliding": "1h"}}
 LAST = {"aggregate": "l", "function": "last", "value": "props.x"}
+GOLDEN_SPECS = [
+    one | {"aggregate": f"{one['aggregate']}_{unit}", "window": window}
+    for one in all_specs()
+    if one["window"] == "lifetime" and not one["aggregate"].endswith("_w")
+    for unit, window in {
+        "life": "lifetime",
+        "slide": {"sliding": "2m"},
+        "hop": {"sliding": "20m", "hop": "5m"},
+        "day": {"tumbling": "1d", "timezone": "Asia/Kathmandu"},
+        "session": {"session": "30s"},
+        "last": {"last": 10},
+    }.items()
+]
+GOLDEN_SPECS += [SUM_1H, {"aggregate": "long", "function": "count", "window": {"sliding": "1h"}}]
+for _spec in GOLDEN_SPECS:
+    if "value" in _spec:
+        _spec["value"] = "props.x"
+    if "event" in _spec:
+        _spec["event"] = "pay"
+    if "group_by" in _spec:
+        _spec["group_by"] = "event_time % 3"
 
 
 def pay(event_time: int, x: Any = 1, event_type: str = "pay") -> Event:
@@ -101,7 +125,7 @@ def test_equal_structures_share_a_section() -> None:
     ]
     plan = Plan.compile(specs)
     state = after(plan, pay(1, 3, "a"))
-    assert len(state.sections) == 1
+    assert len(state.entries) == 1
     assert plan.read(state, plan.names, 1) == {"s": 3, "other": 3}
 
 
@@ -113,7 +137,7 @@ def test_a_changed_spec_leaves_the_others_alone() -> None:
     changed = Plan.compile([{**SUM, "aggregate": "renamed"}, {**LAST, "value": "props.x + 1"}])
     state = changed.decode(blob)
     assert changed.read(state, changed.names, 2) == {"renamed": 7, "l": None}
-    assert len(state.sections) == 1
+    assert len(state.entries) == 1
 
 
 def test_one_index_over_event_types() -> None:
@@ -169,26 +193,59 @@ def test_tails_are_trimmed(spec: dict[str, Any]) -> None:
         late_ms = 30 * 60_000 if n % 3 == 0 else 0
         plan.update(state, pay(10**9 + n * 60_000 - late_ms, 1 if n % 2 else 0.5))
         longest = max(longest, len(plan.encode(state)))
-    entry = 8 if spec is COUNT_1H else 16
-    assert longest < 40 + entry * 60 * 9 / 8 + entry
+    assert longest < 40 + 14 * 60 * 9 / 8
     within = sum(2_999 - n + (30 if n % 3 == 0 else 0) < 60 for n in range(3_000))
     if spec is COUNT_1H:
         assert plan.read(state, ["n"], state.newest) == {"n": within}
 
 
-def test_golden_blob() -> None:
-    """State that version 1 wrote is read, and written again byte for byte."""
+def test_golden_blob_of_version_1() -> None:
+    """State that version 1 wrote is taken over; what is counted from then on adds to it."""
     plan = Plan.compile([COUNT_1H, SUM, SUM_1H, LAST])
     blob = bytes.fromhex(GOLDEN.read_text(encoding="ascii"))
     state = plan.decode(blob)
-    assert plan.read(state, plan.names, 1_700_000_000_000) == {
+    expected = {
         "n": 3,
         "s": 2.0**64 + 2.0**12,
         "s1": 2.0**64 + 2.0**12,
         "l": {"sku": ["a", None, 1.5]},
     }
+    assert plan.read(state, plan.names, 1_700_000_000_000) == expected
+    again = plan.decode(plan.encode(state))
+    assert plan.read(again, plan.names, 1_700_000_000_000) == expected
+    plan.update(again, pay(1_700_000_000_001, -(2**63 - 1)))
+    plan.update(again, pay(1_700_000_000_001, -(2**63 - 1)))
+    assert plan.read(again, plan.names, 1_700_000_000_001) == {
+        "n": 5, "s": 4098.25, "s1": 4098.25, "l": -(2**63 - 1),
+    }  # fmt: skip
+
+
+def test_an_average_does_not_take_over_a_sum_of_version_1() -> None:
+    """Of how many values it was the sum is not known."""
+    plan = Plan.compile([SUM, {**SUM, "aggregate": "a", "function": "avg"}])
+    state = plan.decode(bytes.fromhex(GOLDEN.read_text(encoding="ascii")))
+    assert plan.read(state, plan.names, 1_700_000_000_000) == {"s": 2.0**64 + 2.0**12, "a": None}
+
+
+def test_golden_blob() -> None:
+    """State of this version is read, and written again byte for byte."""
+    plan = Plan.compile(GOLDEN_SPECS)
+    blob = bytes.fromhex(GOLDEN_2.read_text(encoding="ascii"))
+    state = plan.decode(blob)
+    values = plan.read(state, plan.names, state.newest)
+    assert msgspec.json.decode(msgspec.json.encode(values)) == msgspec.json.decode(
+        GOLDEN_2.with_suffix(".json").read_bytes()
+    )
     assert plan.encode(state) == blob
-    assert plan.encode(after(plan, *golden_events())) == blob
+    assert plan.encode(after(plan, *golden_events_2())) == blob
+
+
+def golden_events_2() -> list[Event]:
+    """Give the events that the golden blob of version 2 holds: tiles, and a block of them."""
+    t = 1_700_000_000_000
+    events = [pay(t + n * 311, (n * 37 % 101) / 4 if n % 3 else n % 7) for n in range(5_000)]
+    late = [pay(t + n * 1_117 - 60_000, "text" if n % 2 else 12.34) for n in range(200)]
+    return [*events[:4_000], *late, *events[4_000:]]
 
 
 def golden_events() -> list[Event]:
@@ -202,7 +259,7 @@ def golden_events() -> list[Event]:
     ]
 
 
-@pytest.mark.parametrize("blob", [b"\x01", b"\x01\xc1", b"\x01\x93\x01", b"\x01\x80"])
+@pytest.mark.parametrize("blob", [b"\x01", b"\x01\xc1", b"\x01\x93\x01", b"\x02", b"\x02\x80"])
 def test_damaged_state_is_named(blob: bytes) -> None:
     """Bytes that are no state are refused, and not taken for an empty one."""
     with pytest.raises(StateIncompatible, match="damaged"):
@@ -211,5 +268,5 @@ def test_damaged_state_is_named(blob: bytes) -> None:
 
 def test_state_of_a_later_version_is_refused() -> None:
     """The message says what to restore with."""
-    with pytest.raises(StateIncompatible, match="version 2, this code reads version 1"):
-        Plan.compile([SUM]).decode(b"\x02\x90")
+    with pytest.raises(StateIncompatible, match="version 3, this code reads version 2"):
+        Plan.compile([SUM]).decode(b"\x03\x90")

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from udfs.aggregation import Plan
-from udfs.aggregation.specs import _LATER_FUNCTIONS
+from udfs.aggregation.operations.factory import FUNCTIONS, NEEDS_K
 from udfs.errors import ConfigInvalid
 from udfs.schemas import validator
 
@@ -41,12 +41,30 @@ CASES = [
     ({"window": {}}, "window", "without a length"),
     ({"window": {"sliding": "1w"}}, "window.sliding", "'1w'"),
     ({"window": {"sliding": 5}}, "window.sliding", "5"),
-    ({"window": {"sliding": "1h", "hop": "1m"}}, "window.hop", "not supported yet"),
+    ({"window": {"sliding": "0s"}}, "window.sliding", "'0s'"),
     ({"window": {"sliding": "1h", "step": 1}}, "window.step", "unknown key"),
-    ({"window": {"tumbling": "1d", "timezone": "UTC"}}, "window.tumbling", "not supported yet"),
-    ({"window": {"session": "30m"}}, "window.session", "not supported yet"),
-    ({"window": {"last": 5}}, "window.last", "not supported yet"),
-    ({"group_by": "props.c"}, "group_by", "not supported yet"),
+    ({"window": {"sliding": "1h", "timezone": "UTC"}}, "window.timezone", "has no 'timezone'"),
+    ({"window": {"sliding": "1h", "session": "1h"}}, "window.session", "'sliding' already"),
+    ({"window": {"hop": "1m"}}, "window", "without a length"),
+    ({"window": {"tumbling": "1y"}}, "window.tumbling", "'1y'"),
+    ({"window": {"tumbling": "1d", "timezone": 5}}, "window.timezone", "5"),
+    ({"window": {"session": 30}}, "window.session", "30"),
+    ({"window": {"last": 0}}, "window.last", "0"),
+    ({"window": {"last": "5"}}, "window.last", "'5'"),
+    ({"window": {"last": True}}, "window.last", "True"),
+    ({"group_by": 5}, "group_by", "5"),
+    ({"max_groups": 5}, "max_groups", "no groups"),
+    ({"group_by": "props.c", "max_groups": 0}, "max_groups", "0"),
+    ({"k": 3}, "k", "has no k"),
+    ({"q": [0.5]}, "q", "has no q"),
+    ({"function": "top_k"}, "k", "needs k"),
+    ({"function": "top_k", "k": 0}, "k", "0"),
+    ({"function": "top_k", "k": 1.5}, "k", "1.5"),
+    ({"function": "approx_percentile"}, "q", "None"),
+    ({"function": "approx_percentile", "q": []}, "q", "[]"),
+    ({"function": "approx_percentile", "q": [0.5, 1.5]}, "q[1]", "1.5"),
+    ({"function": "approx_percentile", "q": [True]}, "q[0]", "True"),
+    ({"tier": "warm"}, "tier", "'warm'"),
     ({"colour": 1}, "colour", "unknown key"),
 ]
 
@@ -60,12 +78,82 @@ def test_each_fault(change: dict[str, Any], where: str, problem: str) -> None:
     assert not validator("udfs.aggregation", "aggregate.schema.json").is_valid(GOOD | change)
 
 
-@pytest.mark.parametrize("function", _LATER_FUNCTIONS)
-def test_functions_to_come_are_told_from_misspelt_ones(function: str) -> None:
-    """The message says that they are known."""
-    assert faults_of([GOOD | {"function": function}]) == [
-        ("aggregates[0].function", f"{function!r} is not supported yet")
+@pytest.mark.parametrize(
+    ("window", "where", "problem"),
+    [
+        ({"sliding": "1h", "hop": "7m"}, "window.hop", "does not divide"),
+        ({"sliding": "36500d", "hop": "1m"}, "window.hop", "too many"),
+        ({"tumbling": "7h"}, "window.tumbling", "neither divides a day"),
+        ({"tumbling": "36h"}, "window.tumbling", "neither divides a day"),
+        ({"tumbling": "1d", "timezone": "Mars/Base"}, "window.timezone", "'Mars/Base'"),
+        ({"tumbling": "1d", "timezone": "../etc"}, "window.timezone", "'../etc'"),
+        ({"tumbling": "1d", "timezone": "Europe"}, "window.timezone", "'Europe'"),
+    ],
+)
+def test_windows_that_a_schema_cannot_refuse(
+    window: dict[str, Any], where: str, problem: str
+) -> None:
+    """Numbers that do not fit each other, and names of zones."""
+    found = faults_of([GOOD | {"window": window}])
+    assert found[0][0] == f"aggregates[0].{where}"
+    assert problem in found[0][1]
+
+
+def test_the_nearest_name_is_given() -> None:
+    """For keys and functions."""
+    with pytest.raises(ConfigInvalid) as caught:
+        Plan.compile([GOOD | {"functoin": "sum"}, GOOD | {"aggregate": "b", "function": "summ"}])
+    assert [fault.cure for fault in caught.value.faults] == [
+        "did you mean 'function'?",
+        "did you mean 'sum'?",
     ]
+
+
+DERIVED = {"aggregate": "d", "derive": "a + 1"}
+
+
+@pytest.mark.parametrize(
+    ("specs", "where", "problem"),
+    [
+        ([GOOD, DERIVED | {"derive": "b + 1"}], "aggregates[1].derive", "b"),
+        ([GOOD, DERIVED | {"derive": "d + 1"}], "aggregates[1].derive", "depends on itself"),
+        ([GOOD, DERIVED | {"derive": 5}], "aggregates[1].derive", "5"),
+        ([GOOD, DERIVED | {"derive": None}], "aggregates[1].derive", "null"),
+        ([GOOD, DERIVED | {"window": "lifetime"}], "aggregates[1].window", "has no 'window'"),
+        ([GOOD, DERIVED | {"derive": "props.x"}], "aggregates[1].derive", "props"),
+    ],
+)
+def test_faults_of_derived_aggregates(
+    specs: list[dict[str, Any]], where: str, problem: str
+) -> None:
+    """They know the other aggregates and nothing else."""
+    found = faults_of(specs)
+    assert found[0][0].split(":")[0] == where
+    assert problem in found[0][1]
+
+
+def test_circles_are_told() -> None:
+    """Everyone on it, and nobody else."""
+    specs = [
+        GOOD,
+        {"aggregate": "x", "derive": "y + a"},
+        {"aggregate": "y", "derive": "x + 1"},
+        {"aggregate": "z", "derive": "a * 2"},
+    ]
+    assert [where for where, _ in faults_of(specs)] == [
+        "aggregates[1].derive",
+        "aggregates[2].derive",
+    ]
+
+
+def test_the_schema_knows_all_functions() -> None:
+    """And what they need."""
+    schema = validator("udfs.aggregation", "aggregate.schema.json")
+    assert set(schema.schema["properties"]["function"]["enum"]) == set(FUNCTIONS)
+    for function in FUNCTIONS:
+        spec = GOOD | {"function": function}
+        assert schema.is_valid(spec | {"k": 3}) == (function in {*NEEDS_K, "histogram"})
+        assert schema.is_valid(spec | {"q": [0.5]}) == (function == "approx_percentile")
 
 
 @pytest.mark.parametrize("function", ["sum", "last"])
@@ -89,12 +177,12 @@ def test_all_faults_at_once() -> None:
     specs = [
         GOOD,
         5,
-        {"aggregate": "a", "function": "mean", "window": {"sliding": "x"}, "k": 3},
+        {"aggregate": "a", "function": "mean", "window": {"sliding": "x"}, "kk": 3},
         {"function": "count", "where": "1 +"},
     ]
     assert [where.split(":")[0] for where, _ in faults_of(specs)] == [
         "aggregates[1]",
-        "aggregates[2].k",
+        "aggregates[2].kk",
         "aggregates[2].function",
         "aggregates[2].window.sliding",
         "aggregates[2].aggregate",
@@ -116,6 +204,11 @@ def test_a_list_is_needed(specs: Any) -> None:
         {"aggregate": "n", "function": "count"},
         GOOD | {"event": "pay", "where": "props.x > 0", "window": {"sliding": "1h"}, "version": 2},
         GOOD | {"event": ["pay", "renew"], "window": "lifetime", "function": "last"},
+        GOOD | {"window": {"sliding": "1h", "hop": "1m"}, "group_by": "props.c", "max_groups": 5},
+        GOOD | {"window": {"tumbling": "month", "timezone": "Asia/Shanghai"}, "tier": "cold"},
+        GOOD | {"window": {"tumbling": "6h"}, "function": "histogram", "k": 5},
+        GOOD | {"window": {"session": "30m"}, "function": "approx_percentile", "q": [0, 0.5, 1]},
+        GOOD | {"window": {"last": 10}, "function": "sequence", "k": 5},
     ],
 )
 def test_good_specs_are_valid_everywhere(spec: dict[str, Any]) -> None:

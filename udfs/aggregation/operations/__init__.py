@@ -1,0 +1,1 @@
+"""The functions, one operation a file; see `udfs.aggregation.operations.operation`."""

@@ -127,7 +127,10 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
     """End with a message if the options make no sense."""
     if options.what == "latency" and options.rate is None:
         parser.error("latency alone needs --rate; 'all' takes half of the measured throughput")
-    if options.what in (*_NEED_LOG, "rules", "sql") and (options.events or _LOG_EVENTS) < LEAST_EVENTS:
+    if (
+        options.what in (*_NEED_LOG, "rules", "sql")
+        and (options.events or _LOG_EVENTS) < LEAST_EVENTS
+    ):
         parser.error(f"--events: at least {LEAST_EVENTS}, or start-up is all there is to see")
     if options.rounds < 1:
         parser.error("--rounds: at least 1")

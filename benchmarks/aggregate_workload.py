@@ -61,7 +61,7 @@ class Traffic:
         self._users = users
         self._step_ms = 1_000 * per_user_seconds / users
         self._in_a_row = in_a_row
-        self._random = random.Random(seed)  # noqa: S311 - not for secrets
+        self._random = random.Random(seed)
         self.made = 0
 
     def events(self, count: int) -> Iterator[Event]:
@@ -74,6 +74,4 @@ class Traffic:
                 self.made += 1
                 amount = draw.randrange(100_000, 200_000) / 100
                 name = f"t{draw.randrange(TYPES)}"
-                yield Event(
-                    f"e{self.made}", name, user, time, props={"amount": amount, "sku": "x"}
-                )
+                yield Event(f"e{self.made}", name, user, time, props={"amount": amount, "sku": "x"})

@@ -10,7 +10,17 @@ from typing import Final
 from rich.console import Console
 from rich.progress import TaskID
 
-from benchmarks import aggregate_log, log, report_jobs, report_swaps, rule_jobs, rule_log, servers, sql_jobs, swaps
+from benchmarks import (
+    aggregate_log,
+    log,
+    report_jobs,
+    report_swaps,
+    rule_jobs,
+    rule_log,
+    servers,
+    sql_jobs,
+    swaps,
+)
 from benchmarks.bar import bar_on
 from benchmarks.rule_log import USERS
 from benchmarks.workload import Log

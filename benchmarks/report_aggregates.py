@@ -62,7 +62,9 @@ def print_size(console: Console, size: Size) -> None:
         f"{size.bytes_each:.2f} bytes each, pickled {size.pickled_each:.1f}"
     )
     share = size.bytes_each / size.pickled_each
-    console.print(f"{share:.3f} of the pickled; 1/3 is {'kept' if share <= BAR_SHARE else 'NOT kept'}")
+    console.print(
+        f"{share:.3f} of the pickled; 1/3 is {'kept' if share <= BAR_SHARE else 'NOT kept'}"
+    )
     console.print(
         f"reading one value again: p50 {size.again_p50_us:.1f} µs, p99 {size.again_p99_us:.1f} "
         f"(aim {AIM_HOT_US:g}); after an event: p50 {size.first_p50_us:.1f} µs, "

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.contestants import FlinkCep
 from benchmarks import sql_jobs
+from benchmarks.contestants import FlinkCep
 from benchmarks.cores import quartiles
 from benchmarks.report import print_threads
 from benchmarks.rule_jobs import BARS, KEPT_BAR, MOST_OPERATORS, Many, Result

@@ -108,9 +108,7 @@ class FlinkSql:
             script(COUNT, self._every, stack.kafka_bootstrap, EVENTS_TOPIC, topic, topic)
         )
         interval = str(load_settings([]).checkpoint_interval)
-        result = stack.flink(
-            "run", "-d", "-c", "Sql", str(self._jar), str(path), interval, topic
-        )
+        result = stack.flink("run", "-d", "-c", "Sql", str(self._jar), str(path), interval, topic)
         return job_id(result, "the Flink SQL job")
 
 

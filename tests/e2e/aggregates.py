@@ -89,7 +89,7 @@ def expected(
         assert value is not None
         event = json.loads(value)
         user, time = event["user_id"], event["event_time"]
-        clock = md5(key).digest()[0] * shards // 256, partition  # noqa: S324 - not for secrets
+        clock = md5(key).digest()[0] * shards // 256, partition
         firing = newest[clock] - out_of_orderness
         newest[clock] = max(newest[clock], time)
         now = max(time, clocks[user])

@@ -9,7 +9,7 @@ from udfs.errors import InvalidEvent
 from udfs.events.codec import from_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence, Set
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from udfs.events.event import Event
 
@@ -56,7 +56,7 @@ class Totals:
         users: Whose values are wanted, None for all. The others' events still tell the time.
     """
 
-    def __init__(self, plan: Plan, users: Set[str] | None = None) -> None:
+    def __init__(self, plan: Plan, users: Collection[str] | None = None) -> None:
         self._plan = plan
         self._users = users
         self._events: dict[str, list[Event]] = {}

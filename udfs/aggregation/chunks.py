@@ -25,7 +25,7 @@ _PLACES: Final = (1, 10, 100, 1_000, 10_000)
 """Powers of ten that doubles are tried with."""
 _BARE, _DOUBLES, _MIXED = 0, 1, 2
 _FIRST_INTEGER: Final = 3
-"""Codes from here on: width of an integer + 4 × (0, or of doubles 1 + the power of ten)."""
+"""Codes from here on: width of an integer + 4 * (0, or of doubles 1 + the power of ten)."""
 _INT: Final = frozenset({int})
 _FLOAT: Final = frozenset({float})
 _encode = msgspec.msgpack.Encoder().encode
@@ -103,7 +103,9 @@ def _integers(items: Sequence[int], power: int) -> tuple[int, bytes]:
     bits = max(max(items).bit_length(), (~min(items)).bit_length() if min(items) < 0 else 0)
     width = 0 if bits < 8 else 1 if bits < 16 else 2 if bits < 32 else 3  # noqa: PLR2004 - bits
     if width == 3 and power:  # noqa: PLR2004 - 8 bytes are no gain
-        return _DOUBLES, struct.pack(f"<{len(items)}d", *[one / _PLACES[power - 1] for one in items])
+        return _DOUBLES, struct.pack(
+            f"<{len(items)}d", *[one / _PLACES[power - 1] for one in items]
+        )
     code = _FIRST_INTEGER + width + 4 * power
     return code, struct.pack(f"<{len(items)}{_INTEGERS[width]}", *items)
 

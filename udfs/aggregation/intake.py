@@ -23,7 +23,6 @@ MAX_GROUP_CHARS: Final = 1_024
 _Test: TypeAlias = Callable[["Event", None, None], bool]
 _Value: TypeAlias = Callable[["Event", None, None], Any]
 _Sink: TypeAlias = Callable[["State", int, Any], None]
-_GroupSink: TypeAlias = Callable[["State", str, int, Any], None]
 _Kinds: TypeAlias = tuple[tuple[Take | None, tuple["Stream", ...], tuple[_Sink, ...]], ...]
 _Values: TypeAlias = tuple[tuple[_Value | None, _Kinds], ...]
 _Groups: TypeAlias = tuple[

@@ -217,4 +217,4 @@ def _block(tiles: Sequence[Tile], kept: Sequence[Operation]) -> Tile:
         if None not in parts:
             partials[one.key] = one.combine(parts)
     count = sum(tile.count for tile in tiles)
-    return Tile(tiles[0].first, tiles[-1].last, count, _encode(tiles), partials, True)
+    return Tile(tiles[0].first, tiles[-1].last, count, _encode(tiles), partials, is_block=True)

@@ -187,7 +187,7 @@ class Plan:
         base = [name for name in self.names if name in needed and name not in self._reads]
         missing = needed.difference(self.names)
         if missing:
-            raise KeyError(f"no aggregate {sorted(missing)[0]!r}; there are {sorted(self.names)}")
+            raise KeyError(f"no aggregate {min(missing)!r}; there are {sorted(self.names)}")
         derived = [(name, derive) for name, derive in self._derived if name in needed]
         if len(self._readers) >= _READERS:
             self._readers.clear()

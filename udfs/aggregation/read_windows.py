@@ -47,8 +47,9 @@ def read_window(window: Any, where: str) -> tuple[Window, list[Fault]]:
             faults.append(Fault(f"{where}.{key}", "unknown key", cure))
         elif key not in _KINDS and kinds and key not in _KINDS[kinds[0]]:
             faults.append(Fault(f"{where}.{key}", f"a {kinds[0]} window has no {key!r}", _CURE))
-    for key in kinds[1:]:
-        faults.append(Fault(f"{where}.{key}", f"the window is {kinds[0]!r} already", _CURE))
+    faults += [
+        Fault(f"{where}.{key}", f"the window is {kinds[0]!r} already", _CURE) for key in kinds[1:]
+    ]
     if not kinds:
         if not faults:
             faults.append(Fault(where, "a window without a length", _CURE))

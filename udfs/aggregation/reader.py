@@ -84,7 +84,9 @@ class Reader:
             key = (reading.stream.index, reading.window_ms, reading.cell)
             together.setdefault(key, []).append(reading)
         tasks: list[_Sliding | _Cell] = [
-            _Cell(readings) if window_ms is None else _Sliding(readings[0].stream, window_ms, readings)
+            _Cell(readings)
+            if window_ms is None
+            else _Sliding(readings[0].stream, window_ms, readings)
             for (_, window_ms, _), readings in together.items()
         ]
         self._single = [self._numbered(one) for one in tasks if one.stream.max_groups is None]

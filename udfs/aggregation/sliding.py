@@ -16,9 +16,7 @@ _Loose: TypeAlias = tuple[list[int], list[Any]]
 """Times and items; of a bare log the times are the items."""
 
 
-def read(
-    log: Log, floor: int, operations: Sequence[Operation]
-) -> tuple[list[Any], int] | None:
+def read(log: Log, floor: int, operations: Sequence[Operation]) -> tuple[list[Any], int] | None:
     """Give the values of what is younger than a time. HOT.
 
     Args:

@@ -97,24 +97,22 @@ def normal_text(expression: Expression | None) -> str | None:
     """
     if expression is None:
         return None
-    found: list[str] = []
-    for token in _TOKEN.findall(expression.text):
-        if token.isspace() or token.startswith("//"):
-            found.append(" ")
-        else:
-            found.append(token)
+    found = [
+        " " if part.isspace() or part.startswith("//") else part
+        for part in _TOKEN.findall(expression.text)
+    ]
     text = ""
-    for place, token in enumerate(found):
-        if token == " ":
+    for place, part in enumerate(found):
+        if part == " ":
             after = next((one for one in found[place:] if one != " "), "")
             if not (text[-1:].isalnum() or text[-1:] == "_") or not _wordy(after):
                 continue
-        text += token
+        text += part
     return text
 
 
-def _wordy(token: str) -> bool:
-    return token[:1].isalnum() or token[:1] in {"_", '"', "'"}
+def _wordy(part: str) -> bool:
+    return part[:1].isalnum() or part[:1] in {"_", '"', "'"}
 
 
 def key_of(*structure: Any) -> int:

@@ -124,26 +124,28 @@ class Stream:
         newest = state.newest
         if self._longest_ms:
             log = entry.log
-            if log is None:
-                if time > newest - self._longest_ms:
-                    entry.log = Log(time, [0], [] if self.bare else [item])
-            else:
-                times = log.times
-                at = time - log.base
-                if times and at >= times[-1]:
-                    times.append(at)
-                    if not self.bare:
-                        log.items.append(item)
-                    if len(times) >= TRIM_FROM:
-                        self._tidy(log, newest)
-                elif time > newest - self._longest_ms:
-                    insert(log, time, item, self.kept, bare=self.bare)
-                    if len(log.times) >= OPEN:
-                        self._tidy(log, newest)
+            if log is not None and log.times and time - log.base >= log.times[-1]:
+                log.times.append(time - log.base)
+                if not self.bare:
+                    log.items.append(item)
+                if len(log.times) >= TRIM_FROM:
+                    self._tidy(log, newest)
+            elif time > newest - self._longest_ms:
+                self._take_late(entry, time, newest, item)
         if self.cells:
             _add(entry, self.cells, time, newest, item)
         if self.cold:
             state.cold.append((self, entry, time, newest, item))
+
+    def _take_late(self, entry: Entry, time: int, newest: int, item: Any) -> None:
+        """Take the first entry of a log, or one that is not the latest."""
+        log = entry.log
+        if log is None:
+            entry.log = Log(time, [0], [] if self.bare else [item])
+            return
+        insert(log, time, item, self.kept, bare=self.bare)
+        if len(log.times) >= OPEN:
+            self._tidy(log, newest)
 
     def settle(self, entry: Entry, time: int, newest: int, item: Any) -> None:
         """Do for cold cells what was put off."""

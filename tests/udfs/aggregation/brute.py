@@ -80,7 +80,7 @@ def tumbling_start(window: dict[str, Any], at: int) -> int:
     return midnight + (at - midnight) // ms(length) * ms(length)
 
 
-def inside(window: Any, rows: list[tuple[int, Any]], at: int) -> list[Any]:
+def inside(window: Any, rows: list[tuple[int, Any]], at: int) -> list[Any]:  # noqa: PLR0911 - a table
     """Give the values in the window, in order."""
     if window == "lifetime":
         return [x for _, x in rows]
@@ -139,9 +139,9 @@ def moment(function: str, xs: list[Any]) -> float | None:
             return float(sum((x - mean) ** 4 for x in exact) / len(exact) / second**2 - 3)
         third = sum((x - mean) ** 3 for x in exact) / len(exact)
         found = root(third * third / second**3)
-        return -found if third < 0 else found
     except OverflowError:
         return math.inf
+    return -found if third < 0 else found
 
 
 def scipy_moment(function: str, xs: list[float]) -> float | None:

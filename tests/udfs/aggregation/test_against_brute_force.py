@@ -84,6 +84,7 @@ def test_the_definition(events: list[dict[str, Any]], later_ms: int, part: int) 
             assert_right(got, specs, mine, newest if at is None else at)
 
 
+@settings(max_examples=60)
 @given(streams(most=25), st.data())
 def test_at_any_moment(events: list[dict[str, Any]], data: st.DataObject) -> None:
     """Read in mid-stream, and stored and read back anywhere."""
@@ -91,7 +92,7 @@ def test_at_any_moment(events: list[dict[str, Any]], data: st.DataObject) -> Non
 
 
 @pytest.mark.usefixtures("tiny_tiles")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(streams(most=60), st.data())
 def test_with_tiles(events: list[dict[str, Any]], data: st.DataObject) -> None:
     """The same where few events are much, so that windows go through tiles and blocks."""
@@ -161,7 +162,7 @@ def test_moments_are_those_of_scipy(xs: list[float]) -> None:
     specs = [spec for spec in SPECS if spec["aggregate"].removesuffix("_0") in names]
     got = aggregate(specs, events)["u"]
     spread = moment("stddev", xs) or 0.0
-    if spread < 1e-3 * max(map(abs, xs)):
+    if spread == 0.0 or spread < 1e-3 * max(map(abs, xs)):
         return
     for name in names:
         expected = scipy_moment(name, xs)

@@ -28,7 +28,7 @@ GOLDEN_SPECS = [
     if one["window"] == "lifetime" and not one["aggregate"].endswith("_w")
     for unit, window in {
         "life": "lifetime",
-        "slide": {"sliding": "2m"},
+        "slide": {"sliding": "1m"},
         "hop": {"sliding": "20m", "hop": "5m"},
         "day": {"tumbling": "1d", "timezone": "Asia/Kathmandu"},
         "session": {"session": "30s"},
@@ -243,8 +243,8 @@ def test_golden_blob() -> None:
 def golden_events_2() -> list[Event]:
     """Give the events that the golden blob of version 2 holds: tiles, and a block of them."""
     t = 1_700_000_000_000
-    events = [pay(t + n * 311, (n * 37 % 101) / 4 if n % 3 else n % 7) for n in range(5_000)]
-    late = [pay(t + n * 1_117 - 60_000, "text" if n % 2 else 12.34) for n in range(200)]
+    events = [pay(t + n * 311, (n * 37 % 101) / 4 if n % 3 else n % 7) for n in range(4_300)]
+    late = [pay(t + n * 11_117 - 60_000, "text" if n % 2 else 12.34) for n in range(100)]
     return [*events[:4_000], *late, *events[4_000:]]
 
 

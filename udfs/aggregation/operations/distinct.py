@@ -73,7 +73,7 @@ class UniqueK(Algebra):
 
     kind = "any"
     ordered = True
-    side = "newest"
+    side: str | None = "newest"
     nothing: Any = []  # noqa: RUF012 - never changed
 
     def __init__(self, k: int) -> None:

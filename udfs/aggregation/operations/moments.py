@@ -101,7 +101,7 @@ class Skew(Moments):
 
 
 class Kurtosis(Moments):
-    """``kurtosis``: m4 / m2² − 3; null of equal values. Source: scipy.stats.kurtosis, defaults."""
+    """``kurtosis``: m4 / m2² - 3; null of equal values. Source: scipy.stats.kurtosis, defaults."""
 
     def __init__(self) -> None:
         super().__init__(4)

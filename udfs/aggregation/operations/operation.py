@@ -96,6 +96,7 @@ class Algebra:
     ordered = False
     side: str | None = None
     nothing: Any = None
+    key: str
 
     def fold(self, items: Sequence[Any]) -> Partial:
         """Fold."""

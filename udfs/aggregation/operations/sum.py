@@ -109,9 +109,10 @@ class Average(Totals):
         if count <= 0:
             return None
         try:
-            return from_state(packed) / (count << scale)  # correctly rounded
+            mean: float = from_state(packed) / (count << scale)  # correctly rounded
         except OverflowError:  # pragma: no cover - the average of doubles is a double
             raise AssertionError("an average beyond its values") from None
+        return mean
 
     def direct(self, items: Sequence[float]) -> float | None:
         """Divide without a partial result, where one rounding of the sum is all that is lost."""

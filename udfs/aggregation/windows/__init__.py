@@ -1,1 +1,1 @@
-"""Windows that need no raw entries, one kind a file; sliding ones are `udfs.aggregation.sliding`."""
+"""Windows without raw entries, one kind a file; `udfs.aggregation.sliding` is the other kind."""

@@ -14,8 +14,9 @@ ALWAYS: Final = 2**62
 class Window(Protocol):
     """One window over the cells of one operation. Holds no user's data."""
 
-    retention_ms: int | None
-    """How long after an event it may still matter; None: for ever."""
+    @property
+    def retention_ms(self) -> int | None:
+        """How long after an event it may still matter, ms; None: for ever."""
 
     def update(self, kept: Kept | None, time: int, newest: int, item: Any) -> Kept | None:
         """Take one item in. HOT.

@@ -6,10 +6,10 @@ BIN := .local/venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-long chaos bench bench-matching up stop status lint format lock clean
+.PHONY: help setup demo test test-long chaos bench bench-aggregation bench-matching up stop status lint format lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Prepare .local/: Python environment and jars (every other target does it, too)
 	@PYTHON="$(PYTHON)" bash stack/prepare.sh
@@ -28,6 +28,10 @@ chaos: setup ## Only the tests that kill things
 
 bench: setup ## Throughput and latency beside a Flink CEP job
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-aggregation: setup ## Aggregates in memory, then in the job beside Flink SQL
+	@$(BIN)/python -m benchmarks aggregation $(ARGS)
+	@$(BIN)/python -m benchmarks sql $(ARGS)
 
 bench-matching: setup ## Rules beside Flink's NFA looped over them, in memory; ARGS=--quick to see it run
 	@$(BIN)/python -m benchmarks matching $(ARGS)

@@ -99,11 +99,15 @@ class Intake:
                     continue
                 for take, streams, sinks in kinds:
                     item = take(value)  # type: ignore[misc]
-                    if item is None:
+                    if type(item) is float or type(item) is int:
+                        for sink in sinks:
+                            sink(state, time, item)
+                    elif item is None:
                         streams[0].wrong_kind += 1
-                        continue
-                    for sink in sinks:
-                        sink(state, time, item)
+                    else:
+                        for stream in streams:
+                            if stream.takes(item):
+                                stream.update(state, time, item)
             if groups:
                 self._grouped(state, event, time, groups)
 
@@ -132,7 +136,7 @@ class Intake:
                     item = value if take is None else take(value)
                     if item is None:
                         stream.wrong_kind += 1
-                    else:
+                    elif stream.takes(item):
                         stream.update_group(state, group, time, item)
 
     def _group(self, group_of: _Value, event: Event) -> str | None:

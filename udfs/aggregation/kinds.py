@@ -12,7 +12,7 @@ hash        as ``any``, as 63 bits
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -50,20 +50,6 @@ def _fits(value: str) -> bool:
     return len(value.encode("utf-8", "surrogatepass")) <= MAX_ITEM_BYTES
 
 
-def _number(value: Any) -> Any:
-    kind = type(value)
-    if kind is float or (kind is int and INT64_MIN <= value <= INT64_MAX):
-        return value
-    return None
-
-
-def _ranked(value: Any) -> Any:
-    kind = type(value)
-    if kind is float or (kind is int and INT64_MIN <= value <= INT64_MAX):
-        return value
-    return value if kind is str and _fits(value) else None
-
-
 def _text(value: Any) -> str | None:
     try:
         text = text_of(value)
@@ -77,14 +63,35 @@ def _hash(value: Any) -> int | None:
     return None if item is None else hash_of(item)
 
 
+NARROW: Final[dict[str, frozenset[type]]] = {
+    "number": frozenset({int, float}),
+    "ranked": frozenset({int, float, str}),
+}
+"""Kinds that take less than ``any``, but the same values: their streams are one."""
+
 TAKES: Final[dict[str, Take]] = {
     "any": _any,
-    "number": _number,
-    "ranked": _ranked,
     "text": _text,
     "hash": _hash,
 }
-"""By kind; ``event`` takes nothing."""
+"""What a stream keeps of a value, by its kind; ``event`` keeps nothing."""
+
+
+def kind_of_stream(kind: str) -> str:
+    """Give the kind of the stream that functions of a kind read."""
+    return "any" if kind in NARROW else kind
+
+
+def taken(kind: str, items: Sequence[Any]) -> Sequence[Any]:
+    """Give the items that functions of a kind take, of those that a stream keeps.
+
+    >>> taken("number", [1, "a", True, 2.5])
+    [1, 2.5]
+    """
+    narrow = NARROW.get(kind)
+    if narrow is None or narrow.issuperset(map(type, items)):
+        return items
+    return [item for item in items if type(item) in narrow]
 
 
 def identity(item: Any) -> Any:

@@ -56,7 +56,7 @@ def read(blob: bytes, plan: int, specs: Iterable[Spec], parts: Parts) -> State:
         stored = _decode(memoryview(blob)[1:])
         state = State(plan, stored.newest)
         # Of several windows over one stream the longest holds the entries of all.
-        for spec in sorted(specs, key=_length, reverse=True):
+        for spec in sorted(specs, key=_rank, reverse=True):
             section = stored.sections.get(_key(spec)) if spec.group_by is None else None
             if section is not None and spec.derive is None:
                 _take_over(state, parts.readings[spec.name], spec.function, section)
@@ -69,8 +69,10 @@ def read(blob: bytes, plan: int, specs: Iterable[Spec], parts: Parts) -> State:
     return state
 
 
-def _length(spec: Spec) -> int:
-    return spec.window.length if isinstance(spec.window.length, int) else 0
+def _rank(spec: Spec) -> tuple[int, bool]:
+    """Of two sections over one window that of a sum knows more than that of a count."""
+    length = spec.window.length
+    return length if isinstance(length, int) else 0, spec.function == "sum"
 
 
 def _key(spec: Spec) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from udfs.aggregation.cells import cells_of
+from udfs.aggregation.kinds import kind_of_stream
 from udfs.aggregation.operations.factory import operation
 from udfs.aggregation.specs import key_of
 from udfs.aggregation.stream import Stream
@@ -64,7 +65,7 @@ class Parts:
         self.cells: set[int] = set()
         self._by_name: dict[tuple[Any, ...], Stream] = {}
         self._operations: dict[tuple[Any, ...], Operation] = {}
-        self._windows: dict[tuple[int, int], Window] = {}
+        self._windows: dict[tuple[int, int], tuple[Window, str]] = {}
         for spec in specs:
             self.readings[spec.name] = self._reading(spec)
         self._hold()
@@ -83,7 +84,8 @@ class Parts:
 
     def _reading(self, spec: Spec) -> Reading:
         made = self._operation(spec)
-        stream = self._stream(spec, made.kind)
+        stream = self._stream(spec, kind_of_stream(made.kind))
+        stream.kinds.add(made.kind)
         shape = spec.window
         if shape.kind == "sliding":
             assert isinstance(shape.length, int)
@@ -91,10 +93,10 @@ class Parts:
             return Reading(spec.name, stream, made, shape.length, 0, None, None, spec.tier)
         raw = shape.kind == "last"
         cells = cells_of(made, raw=raw)
-        key = key_of(msgspec.structs.astuple(shape), "" if raw else made.key)
-        window = self._windows.get((stream.index, key))
-        if window is None:
-            window = self._windows[stream.index, key] = window_of(shape, cells)
+        key = key_of(msgspec.structs.astuple(shape), made.kind if raw else made.key)
+        known = self._windows.get((stream.index, key))
+        window = window_of(shape, cells) if known is None else known[0]
+        self._windows[stream.index, key] = window, made.kind
         return Reading(spec.name, stream, made, None, key, window, cells.value, spec.tier)
 
     def _hold(self) -> None:
@@ -102,8 +104,8 @@ class Parts:
         warm = {
             (one.stream.index, one.cell) for one in self.readings.values() if one.tier != "cold"
         }
-        for (index, key), window in self._windows.items():
-            self.streams[index].hold(key, window, cold=(index, key) not in warm)
+        for (index, key), (window, kind) in self._windows.items():
+            self.streams[index].hold(key, window, kind, cold=(index, key) not in warm)
             self.cells.add(key)
 
     def _operation(self, spec: Spec) -> Operation:

@@ -220,7 +220,7 @@ class Plan:
                 entry = groups.get(group)
                 if entry is not None:
                     keep(stream, entry)
-                    groups.changed(group)
+                    groups.changed[group] = None
 
 
 def _sift_one(
@@ -230,4 +230,4 @@ def _sift_one(
     if stream is None or entry is None or not keep(stream, entry):
         entries.remove(key)
     else:
-        entries.changed(key)
+        entries.changed[key] = None

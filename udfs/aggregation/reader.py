@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from udfs.aggregation.sliding import ABSENT
 from udfs.aggregation.windows.window import ALWAYS
 
 if TYPE_CHECKING:
@@ -32,7 +33,12 @@ class _Sliding:
 
     def read(self, entry: Entry, at: int) -> _Found | None:
         found = self.stream.read(entry, self._window_ms, at, self.operations)
-        return None if found is None else (dict(zip(self.names, found[0], strict=True)), found[1])
+        if found is None:
+            return None
+        values = dict(zip(self.names, found[0], strict=True))
+        if ABSENT in found[0]:
+            values = {name: value for name, value in values.items() if value is not ABSENT}
+        return values, found[1]
 
 
 class _Cell:
@@ -116,7 +122,12 @@ class Reader:
             if hit is None or not hit[0] <= at < hit[1]:
                 entry = entries.get(key)
                 found = None if entry is None else task.read(entry, at)
-                hit = (at, ALWAYS, task.nothing) if found is None else (at, found[1], found[0])
+                if found is None:
+                    hit = at, ALWAYS, task.nothing
+                else:
+                    # What takes none of the items has the value of nothing.
+                    full = len(found[0]) == len(task.names)
+                    hit = at, found[1], found[0] if full else task.nothing | found[0]
                 known[number] = hit
             values.update(hit[2])
         for number, index, key, task in self._grouped:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from udfs.aggregation.log import Log, Tile, entries, inside
+from udfs.aggregation.kinds import taken
+from udfs.aggregation.log import MIXED, Log, Tile, entries, inside, items_of, opened, times_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
-    from udfs.aggregation.operations.operation import Operation, Partial
+    from udfs.aggregation.operations.operation import Operation
 
-_Loose: TypeAlias = tuple[list[int], list[Any]]
-"""Times and items; of a bare log the times are the items."""
+ABSENT: Final = object()
+"""Stands for the value of an operation that takes none of the items in the window."""
+
+_Loose: TypeAlias = tuple[Sequence[int], Sequence[Any]]
+"""Times, ms, and items; of a bare log the times are the items."""
 
 
 def read(log: Log, floor: int, operations: Sequence[Operation]) -> tuple[list[Any], int] | None:
@@ -25,69 +30,81 @@ def read(log: Log, floor: int, operations: Sequence[Operation]) -> tuple[list[An
         operations: Whose values.
 
     Returns:
-        The values; and the time of the oldest entry in the window, ms. None if it is empty.
+        The values, `ABSENT` for an operation that takes none of the items; and the time of the
+        oldest entry in the window, ms. None if it is empty.
     """
-    after = floor - log.base
-    times = log.times
     sealed = log.tiles or log.blocks
-    if sealed and sealed[-1].last > after:
-        return _through_tiles(log, after, operations)
-    if not times or times[-1] <= after:
+    if sealed and sealed[-1].last > floor:
+        return _through_tiles(log, floor, operations)
+    if not log.count or log.last <= floor:
         return None
-    place = 0 if times[0] > after else bisect_right(times, after)
-    items = log.items or times
+    times = times_of(log)
+    place = bisect_right(times, floor - log.base) if log.base <= floor else 0
+    items: Sequence[Any] = items_of(log) or times
     if place:
         items = items[place:]
-    return [one.direct(items) for one in operations], log.base + times[place]
+    oldest = log.base + times[place]
+    if log.code == MIXED:
+        return [_direct(one, items) for one in operations], oldest
+    return [one.direct(items) for one in operations], oldest
 
 
-def _through_tiles(log: Log, after: int, operations: Sequence[Operation]) -> tuple[list[Any], int]:
-    parts = _parts(log, after)
+def _direct(operation: Operation, items: Sequence[Any]) -> Any:
+    own = taken(operation.kind, items)
+    return operation.direct(own) if own else ABSENT
+
+
+def _through_tiles(log: Log, floor: int, operations: Sequence[Operation]) -> tuple[list[Any], int]:
+    parts = _parts(log, floor)
     everything: list[Any] | None = None
     values = []
     for one in operations:
         if one.side is not None:
-            values.append(one.direct(_one_side(one, parts)))
+            values.append(_direct(one, _one_side(one, parts)))
         elif one.bounded:
-            values.append(one.finalize(one.combine([_partial(one, part) for part in parts])))
+            partials = [_partial(one, part) for part in parts]
+            own = [partial for partial in partials if partial is not None]
+            values.append(one.finalize(one.combine(own)) if own else ABSENT)
         else:
             if everything is None:
                 everything = [item for part in parts for item in _items(part)]
-            values.append(one.direct(everything))
+            values.append(_direct(one, everything))
     oldest = parts[0]
-    return values, log.base + (oldest.first if isinstance(oldest, Tile) else oldest[0][0])
+    return values, oldest.first if isinstance(oldest, Tile) else oldest[0][0]
 
 
-def _parts(log: Log, after: int) -> list[Tile | _Loose]:
+def _parts(log: Log, floor: int) -> list[Tile | _Loose]:
     """Cut a log at a time: whole tiles, and loose entries at the old edge and at the end."""
-    parts: list[Tile | _Loose] = [*_cut(log.blocks, after), *_cut(log.tiles, after)]
-    if log.times:
-        parts.append((log.times, log.items or log.times))
+    parts: list[Tile | _Loose] = [*_cut(log.blocks, floor), *_cut(log.tiles, floor)]
+    if log.count:
+        times, items = opened(log)
+        parts.append((times, items or times))
     return parts
 
 
-def _cut(tiles: Iterable[Tile], after: int) -> Iterator[Tile | _Loose]:
+def _cut(tiles: Iterable[Tile], floor: int) -> Iterator[Tile | _Loose]:
     for tile in tiles:
-        if tile.first > after:
+        if tile.first > floor:
             yield tile
-        elif tile.last > after:
+        elif tile.last > floor:
             if tile.is_block:
-                yield from _cut(inside(tile), after)
+                yield from _cut(inside(tile), floor)
             else:
                 times, items = entries(tile)
-                place = bisect_right(times, after)
+                place = bisect_right(times, floor)
                 yield times[place:], items[place:] or times[place:]
 
 
-def _partial(operation: Operation, part: Tile | _Loose) -> Partial:
+def _partial(operation: Operation, part: Tile | _Loose) -> Any:
+    """Give the partial result of a part, None if the operation takes none of its items."""
     if not isinstance(part, Tile):
-        return operation.fold(part[1])
-    found = part.partials.get(operation.key)
-    if found is None:  # sealed before anybody asked for this operation
-        found = part.partials[operation.key] = operation.combine(
-            [_partial(operation, inner) for inner in _inner(part)]
-        )
-    return found
+        own = taken(operation.kind, part[1])
+        return operation.fold(own) if own else None
+    if operation.key not in part.partials:  # sealed before anybody asked for this operation
+        inner = [_partial(operation, one) for one in _inner(part)]
+        own = [partial for partial in inner if partial is not None]
+        part.partials[operation.key] = operation.combine(own) if own else None
+    return part.partials[operation.key]
 
 
 def _items(part: Tile | _Loose) -> Iterator[Any]:

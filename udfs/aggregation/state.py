@@ -2,10 +2,10 @@
 
 As bytes: one byte of version (2), then the MessagePack array ``[plan, newest, entries, grouped]``.
 ``plan`` is the hash of the plan that wrote it, ``newest`` the largest event time that concerned it.
-``entries`` maps the hash of a stream (event types, condition, value) to ``[log, cells]``: raw
-entries for its sliding windows, and by the hash of window and function what all others keep;
-``grouped`` maps streams with ``group_by`` to such entries by group, the longest unused first. What
-a plan does not know is dropped when a blob is next read; the rest lives on.
+``entries`` maps the hash of a stream (event types, condition, value) to the bytes of ``[log,
+cells]``: raw entries for its sliding windows, and by the hash of window and function what all
+others keep; ``grouped`` maps streams with ``group_by`` to such entries by group, the longest unused
+first. What a plan does not know is dropped when a blob is next read; the rest lives on.
 
 An entry is decoded when it is touched, and encoded when it was changed: an event touches a few.
 """
@@ -45,14 +45,14 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
 class _Stored(msgspec.Struct, array_like=True, gc=False):
     plan: int
     newest: int
-    entries: dict[int, msgspec.Raw]
-    grouped: dict[int, msgspec.Raw]
+    entries: dict[int, bytes]
+    grouped: dict[int, bytes]
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _stored = msgspec.msgpack.Decoder(_Stored).decode
 _entry = msgspec.msgpack.Decoder(Entry).decode
-_groups = msgspec.msgpack.Decoder(dict[str, msgspec.Raw]).decode
+_groups = msgspec.msgpack.Decoder(dict[str, bytes]).decode
 
 
 class Entries(Generic[Key]):
@@ -63,24 +63,26 @@ class Entries(Generic[Key]):
 
     Attributes:
         found: Those that are decoded. HOT: read without a call.
+        changed: Keys of those that were changed, as a set that keeps its order. HOT: where that
+            order does not matter, set without a call.
     """
 
-    __slots__ = ("_changed", "_raws", "found")
+    __slots__ = ("_raws", "changed", "found")
 
-    def __init__(self, raws: dict[Key, msgspec.Raw]) -> None:
+    def __init__(self, raws: dict[Key, bytes]) -> None:
         self._raws = raws
-        self._changed: dict[Key, None] = {}
+        self.changed: dict[Key, None] = {}
         self.found: dict[Key, Entry] = {}
 
     def __len__(self) -> int:
-        return len(self._raws) + sum(key not in self._raws for key in self._changed)
+        return len(self._raws) + sum(key not in self._raws for key in self.changed)
 
     def __bool__(self) -> bool:
-        return bool(self._raws or self._changed)
+        return bool(self._raws or self.changed)
 
     def keys(self) -> list[Key]:
         """Give all keys, the longest unchanged first."""
-        changed = self._changed
+        changed = self.changed
         return [*(key for key in self._raws if key not in changed), *changed]
 
     def get(self, key: Key) -> Entry | None:
@@ -95,26 +97,22 @@ class Entries(Generic[Key]):
     def put(self, key: Key, entry: Entry) -> None:
         """Keep an entry, as the last changed."""
         self.found[key] = entry
-        self._changed.pop(key, None)
-        self._changed[key] = None
-
-    def changed(self, key: Key) -> None:
-        """Note that a decoded entry was changed, where the order does not matter. HOT."""
-        self._changed[key] = None
+        self.changed.pop(key, None)
+        self.changed[key] = None
 
     def remove(self, key: Key) -> None:
         """Drop an entry."""
         self._raws.pop(key, None)
-        self._changed.pop(key, None)
+        self.changed.pop(key, None)
         self.found.pop(key, None)
 
-    def raw(self) -> dict[Key, msgspec.Raw]:
+    def raw(self) -> dict[Key, bytes]:
         """Encode what was changed; give the bytes of all."""
         raws, found = self._raws, self.found
-        for key in self._changed:
+        for key in self.changed:
             raws.pop(key, None)
-            raws[key] = msgspec.Raw(_encode(found[key]))
-        self._changed.clear()
+            raws[key] = _encode(found[key])
+        self.changed.clear()
         return raws
 
 
@@ -139,8 +137,8 @@ class State:
         self,
         plan: int,
         newest: int,
-        entries: dict[int, msgspec.Raw] | None = None,
-        grouped: dict[int, msgspec.Raw] | None = None,
+        entries: dict[int, bytes] | None = None,
+        grouped: dict[int, bytes] | None = None,
     ) -> None:
         self.plan = plan
         self.newest = newest
@@ -190,7 +188,7 @@ class State:
         entries = self.entries.raw()
         grouped = self._raw_groups
         for key, groups in self._groups.items():
-            grouped[key] = msgspec.Raw(_encode(groups.raw()))
+            grouped[key] = _encode(groups.raw())
         if not entries and not grouped:
             return b""
         return VERSION + _encode((self.plan, self.newest, entries, grouped))

@@ -6,9 +6,10 @@ once, whatever number of sliding windows and functions reads them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from udfs.aggregation.log import OPEN, Log, drop, insert, seal
+from udfs.aggregation.kinds import NARROW
+from udfs.aggregation.log import OPEN, Log, append, drop, insert, new, seal
 from udfs.aggregation.sliding import read as read_log
 from udfs.aggregation.state import Entry
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from udfs.aggregation.operations.operation import Operation
     from udfs.aggregation.state import State
     from udfs.aggregation.windows.window import Window
+
+_Held: TypeAlias = tuple[int, "Window", frozenset[type] | None]
+"""Key of a cell, its window, and what it takes if that is not everything."""
 
 TRIM_FROM: Final = 32
 """Fewer open entries are left alone: what could be dropped is worth less than the look."""
@@ -42,8 +46,10 @@ class Stream:
         self.windows_ms: set[int] = set()
         self.kept: list[Operation] = []
         """Operations whose partial results the tiles of the log hold."""
-        self.cells: list[tuple[int, Window]] = []
-        self.cold: list[tuple[int, Window]] = []
+        self.kinds: set[str] = set()
+        """Which values its functions take."""
+        self.cells: list[_Held] = []
+        self.cold: list[_Held] = []
         """Cells that nobody needs before the state is read or written."""
         self.counts_only = True
         """Whether nobody asks what the items of the log are."""
@@ -51,6 +57,8 @@ class Stream:
         self.groups_dropped = 0
         self.wrong_kind = 0
         self._longest_ms = 0
+        self._slides_only = True
+        """All its windows read the log."""
         self._slack_ms = 0
 
     def slide(self, window_ms: int, operation: Operation) -> None:
@@ -63,21 +71,29 @@ class Stream:
         if operation.bounded and operation.side is None and not same:
             self.kept.append(operation)
 
-    def hold(self, key: int, window: Window, *, cold: bool) -> None:
+    def hold(self, key: int, window: Window, kind: str, *, cold: bool) -> None:
         """Keep cells for a window that needs no raw entries.
 
         Args:
             key: Of the cells.
             window: The window.
+            kind: Which values its function takes.
             cold: All that read it are cold.
         """
-        (self.cold if cold else self.cells).append((key, window))
+        self._slides_only = False
+        (self.cold if cold else self.cells).append((key, window, NARROW.get(kind)))
+
+    def takes(self, item: Any) -> bool:
+        """Tell whether any function takes an item; count those that do not."""
+        refused = [kind for kind in self.kinds if type(item) not in NARROW.get(kind, (type(item),))]
+        self.wrong_kind += len(refused)
+        return len(refused) < len(self.kinds)
 
     @property
     def retention_ms(self) -> int | None:
         """How long after an event it still matters, ms; None: for ever."""
         found = [self._longest_ms]
-        for _, window in (*self.cells, *self.cold):
+        for _, window, _ in (*self.cells, *self.cold):
             if window.retention_ms is None:
                 return None
             found.append(window.retention_ms)
@@ -91,13 +107,18 @@ class Stream:
             time: The event's own time, ms.
             item: What is kept of the value.
         """
-        state.cache.pop(self.index, None)
-        key = self.key
-        entries = state.entries
+        key, entries, cache = self.key, state.entries, state.cache
+        if cache:
+            cache.pop(self.index, None)
         entry = entries.found.get(key) or entries.get(key)
         if entry is not None:
-            self._take(state, entry, time, item)
-            entries.changed(key)
+            entries.changed[key] = None
+            log = entry.log
+            if self._slides_only and log is not None and append(log, time, item):
+                if log.count >= TRIM_FROM:
+                    self._tidy(log, state.newest)
+            else:
+                self._take(state, entry, time, item)
             return
         entry = Entry(None, {})
         self._take(state, entry, time, item)
@@ -124,11 +145,8 @@ class Stream:
         newest = state.newest
         if self._longest_ms:
             log = entry.log
-            if log is not None and log.times and time - log.base >= log.times[-1]:
-                log.times.append(time - log.base)
-                if not self.bare:
-                    log.items.append(item)
-                if len(log.times) >= TRIM_FROM:
+            if log is not None and append(log, time, item):
+                if log.count >= TRIM_FROM:
                     self._tidy(log, newest)
             elif time > newest - self._longest_ms:
                 self._take_late(entry, time, newest, item)
@@ -138,13 +156,13 @@ class Stream:
             state.cold.append((self, entry, time, newest, item))
 
     def _take_late(self, entry: Entry, time: int, newest: int, item: Any) -> None:
-        """Take the first entry of a log, or one that is not the latest."""
+        """Take the first entry of a log, or one that cannot just be appended."""
         log = entry.log
         if log is None:
-            entry.log = Log(time, [0], [] if self.bare else [item])
+            entry.log = new([time], [] if self.bare else [item])
             return
-        insert(log, time, item, self.kept, bare=self.bare)
-        if len(log.times) >= OPEN:
+        self.log_full += insert(log, time, item, self.kept, bare=self.bare)
+        if log.count >= OPEN:
             self._tidy(log, newest)
 
     def settle(self, entry: Entry, time: int, newest: int, item: Any) -> None:
@@ -154,10 +172,11 @@ class Stream:
     def _tidy(self, log: Log, newest: int) -> None:
         """Drop what has left the longest window, from time to time; seal what is much."""
         floor = newest - self._longest_ms
-        oldest = (log.blocks or log.tiles)[0].last if log.blocks or log.tiles else log.times[0]
-        if log.base + oldest <= floor - self._slack_ms:
+        sealed = log.blocks or log.tiles
+        oldest = sealed[0].last if sealed else log.base
+        if oldest <= floor - self._slack_ms:
             drop(log, floor)
-        if len(log.times) >= OPEN:
+        if log.count >= OPEN:
             self.log_full += seal(log, self.kept)
 
     def read(
@@ -184,16 +203,16 @@ class Stream:
         """Drop what another plan kept and this one does not; tell whether anything is left."""
         if not self._longest_ms:
             entry.log = None
-        known = {key for key, _ in (*self.cells, *self.cold)}
+        known = {key for key, _, _ in (*self.cells, *self.cold)}
         entry.cells = {key: kept for key, kept in entry.cells.items() if key in known}
         return entry.log is not None or bool(entry.cells)
 
 
-def _add(
-    entry: Entry, held: Sequence[tuple[int, Window]], time: int, newest: int, item: Any
-) -> None:
+def _add(entry: Entry, held: Sequence[_Held], time: int, newest: int, item: Any) -> None:
     cells = entry.cells
-    for key, window in held:
+    for key, window, narrow in held:
+        if narrow is not None and type(item) not in narrow:
+            continue
         kept = window.update(cells.get(key), time, newest, item)
         if kept is not None:
             cells[key] = kept

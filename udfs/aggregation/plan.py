@@ -59,6 +59,7 @@ class Plan:
         self._derived = [(name, derived[name]) for name in in_order(self._reads)[0]]
         self._hot = tuple(one.name for one in specs if one.tier == "hot")
         self.has_hot = bool(self._hot)
+        self._numbered = 0
         self._readers: dict[tuple[str, ...], Reader] = {}
         streams = self.parts.streams
         self._hash = key_of(sorted(stream.key for stream in streams), sorted(self.parts.cells))
@@ -169,6 +170,8 @@ class Plan:
             except EvaluationError:
                 self._derive_errors += 1
                 values[name] = None
+        if not reader.derived:
+            return values
         return {name: values[name] for name in wanted}
 
     def prepare(self, state: State) -> None:
@@ -184,14 +187,16 @@ class Plan:
 
     def _reader(self, wanted: tuple[str, ...]) -> Reader:
         needed = self._needed(wanted)
-        base = [name for name in self.names if name in needed and name not in self._reads]
+        ordered = dict.fromkeys((*wanted, *self.names))
+        base = [name for name in ordered if name in needed and name not in self._reads]
         missing = needed.difference(self.names)
         if missing:
             raise KeyError(f"no aggregate {min(missing)!r}; there are {sorted(self.names)}")
         derived = [(name, derive) for name, derive in self._derived if name in needed]
         if len(self._readers) >= _READERS:
             self._readers.clear()
-        reader = self._readers[wanted] = Reader(self.parts, base, derived)
+        self._numbered += 1
+        reader = self._readers[wanted] = Reader(self._numbered, self.parts, base, derived)
         return reader
 
     def _needed(self, names: Iterable[str]) -> set[str]:

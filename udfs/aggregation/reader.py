@@ -9,7 +9,7 @@ from udfs.aggregation.sliding import ABSENT
 from udfs.aggregation.windows.window import ALWAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from udfs.aggregation.operations.operation import Operation
     from udfs.aggregation.parts import Parts, Reading
@@ -65,10 +65,36 @@ class _Cell:
         return {name: value(cell) for name, value in self._values}, until
 
 
+class Memo:
+    """What a reader has read of a state, and what it need not read again.
+
+    Args:
+        size: Number of tasks.
+        names: In the order in which they are given.
+
+    Attributes:
+        values: By name.
+        untils: By task until when its values stay, exclusive, ms.
+        earliest: The earliest of them.
+        at: When it was read last, ms.
+        seen: How many changes of the state it knows.
+    """
+
+    __slots__ = ("at", "earliest", "seen", "untils", "values")
+
+    def __init__(self, size: int, names: Sequence[str]) -> None:
+        self.values: dict[str, Any] = dict.fromkeys(names)
+        self.untils = [ALWAYS] * size
+        self.earliest = ALWAYS
+        self.at = 0
+        self.seen = 0
+
+
 class Reader:
     """Reads a set of aggregates.
 
     Args:
+        number: Of the reader, in its plan.
         parts: Of the plan.
         names: Which aggregates, none of them derived.
         derived: What is worked out from them, in order.
@@ -77,73 +103,87 @@ class Reader:
         derived: Likewise.
     """
 
-    _numbers = 0
-
     def __init__(
-        self, parts: Parts, names: Sequence[str], derived: Sequence[tuple[str, Expression]]
+        self,
+        number: int,
+        parts: Parts,
+        names: Sequence[str],
+        derived: Sequence[tuple[str, Expression]],
     ) -> None:
         self.derived = list(derived)
+        self._number = number
+        self._names = tuple(names)
         self._cold = any(parts.readings[name].tier == "cold" for name in names)
         together: dict[tuple[int, int | None, int], list[Reading]] = {}
         for name in names:
             reading = parts.readings[name]
             key = (reading.stream.index, reading.window_ms, reading.cell)
             together.setdefault(key, []).append(reading)
-        tasks: list[_Sliding | _Cell] = [
-            _Cell(readings)
-            if window_ms is None
-            else _Sliding(readings[0].stream, window_ms, readings)
-            for (_, window_ms, _), readings in together.items()
+        self._tasks: list[_Sliding | _Cell] = [
+            _Cell(same) if window_ms is None else _Sliding(same[0].stream, window_ms, same)
+            for (_, window_ms, _), same in together.items()
         ]
-        self._single = [self._numbered(one) for one in tasks if one.stream.max_groups is None]
-        self._grouped = [self._numbered(one) for one in tasks if one.stream.max_groups is not None]
-
-    @classmethod
-    def _numbered(cls, task: _Sliding | _Cell) -> tuple[int, int, int, _Sliding | _Cell]:
-        cls._numbers += 1
-        return cls._numbers, task.stream.index, task.stream.key, task
+        self._by_stream: dict[int, list[int]] = {}
+        for place, task in enumerate(self._tasks):
+            self._by_stream.setdefault(task.stream.index, []).append(place)
 
     def read(self, state: State, at: int) -> dict[str, Any]:
-        """Give the values. HOT.
+        """Give the values; the map is the caller's own. HOT.
+
+        Only what has changed since this was called last is worked out: streams that events came
+        to, and windows that something has left.
 
         Args:
             state: The user's.
             at: Not before any event, ms.
         """
-        if state.cold and self._cold:
+        if self._cold and state.cold:
             state.settle()
-        values: dict[str, Any] = {}
-        cache, entries = state.cache, state.entries
-        for number, index, key, task in self._single:
-            known = cache.get(index)
-            if known is None:
-                known = cache[index] = {}
-            hit = known.get(number)
-            if hit is None or not hit[0] <= at < hit[1]:
-                entry = entries.get(key)
-                found = None if entry is None else task.read(entry, at)
-                if found is None:
-                    hit = at, ALWAYS, task.nothing
-                else:
-                    # What takes none of the items has the value of nothing.
-                    full = len(found[0]) == len(task.names)
-                    hit = at, found[1], found[0] if full else task.nothing | found[0]
-                known[number] = hit
-            values.update(hit[2])
-        for number, index, key, task in self._grouped:
-            known = cache.setdefault(index, {})
-            hit = known.get(number)
-            if hit is None or not hit[0] <= at < hit[1]:
-                hit = known[number] = _by_group(task, state.groups(key), at)
-            values.update(hit[2])
-        return values
+        memo = state.memos.get(self._number)
+        if memo is None or at < memo.at:
+            memo = state.memos[self._number] = Memo(len(self._tasks), self._names)
+            self._work_out(memo, range(len(self._tasks)), state, at)
+        else:
+            again: set[int] = set()
+            if memo.seen < len(state.changes):
+                by_stream = self._by_stream
+                for index in set(state.changes[memo.seen :]):
+                    again.update(by_stream.get(index, ()))
+            if memo.earliest <= at:
+                again.update([place for place, until in enumerate(memo.untils) if until <= at])
+            if again:
+                self._work_out(memo, again, state, at)
+        memo.at = at
+        memo.seen = len(state.changes)
+        return dict(memo.values)
+
+    def _work_out(self, memo: Memo, places: Iterable[int], state: State, at: int) -> None:
+        values, untils, tasks, entries = memo.values, memo.untils, self._tasks, state.entries
+        for place in places:
+            task = tasks[place]
+            stream = task.stream
+            if stream.max_groups is not None:
+                untils[place] = _by_group(values, task, state.groups(stream.key), at)
+                continue
+            entry = entries.get(stream.key)
+            found = None if entry is None else task.read(entry, at)
+            if found is None:
+                untils[place] = ALWAYS
+                values.update(task.nothing)
+                continue
+            own, untils[place] = found
+            if len(own) < len(task.names):  # what takes none of the items
+                values.update(task.nothing)
+            values.update(own)
+        memo.earliest = min(untils, default=ALWAYS)
 
 
 def _by_group(
-    task: _Sliding | _Cell, groups: Entries[str] | None, at: int
-) -> tuple[int, int, dict[str, Any]]:
-    """Read a task for every group that has events in the window."""
-    values: dict[str, Any] = {name: {} for name in task.names}
+    values: dict[str, Any], task: _Sliding | _Cell, groups: Entries[str] | None, at: int
+) -> int:
+    """Read a task for every group that has events in the window; give until when it stays."""
+    for name in task.names:
+        values[name] = {}
     earliest = ALWAYS
     for group in groups.keys() if groups else ():
         entry = groups.get(group) if groups else None
@@ -152,4 +192,4 @@ def _by_group(
             earliest = min(earliest, found[1])
             for name, value in found[0].items():
                 values[name][group] = value
-    return at, earliest, values
+    return earliest

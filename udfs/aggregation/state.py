@@ -21,11 +21,15 @@ from udfs.aggregation.log import Log
 from udfs.errors import StateIncompatible
 
 if TYPE_CHECKING:
+    from udfs.aggregation.reader import Memo
     from udfs.aggregation.stream import Stream
 
 VERSION: Final = b"\x02"
 NEVER: Final = -(2**62)
 """A time before every event: nothing was taken in yet."""
+
+_CHANGES: Final = 1_000
+"""More of them are not kept for readers that may never come again."""
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -127,11 +131,11 @@ class State:
 
     Attributes:
         cold: What was put off, by stream: see `udfs.aggregation.stream.Stream.settle`.
-        cache: Values that were read: stream -> reading -> (from when, until when, values). Not
-            stored.
+        memos: What was read, by reader. Not stored.
+        changes: Streams that were changed since the first of them, in order.
     """
 
-    __slots__ = ("_groups", "_raw_groups", "cache", "cold", "entries", "newest", "plan")
+    __slots__ = ("_groups", "_raw_groups", "changes", "cold", "entries", "memos", "newest", "plan")
 
     def __init__(
         self,
@@ -146,7 +150,8 @@ class State:
         self._raw_groups = grouped or {}
         self._groups: dict[int, Entries[str]] = {}
         self.cold: list[tuple[Stream, Entry, int, int, Any]] = []
-        self.cache: dict[int, dict[int, tuple[int, int, dict[str, Any]]]] = {}
+        self.memos: dict[int, Memo] = {}
+        self.changes: list[int] = []
 
     def __bool__(self) -> bool:
         return bool(self.entries or self._raw_groups or self._groups)
@@ -185,6 +190,9 @@ class State:
         """Write the state; empty if there is nothing to keep. HOT."""
         if self.cold:
             self.settle()
+        if len(self.changes) > _CHANGES:
+            self.changes.clear()
+            self.memos.clear()
         entries = self.entries.raw()
         grouped = self._raw_groups
         for key, groups in self._groups.items():

@@ -107,9 +107,9 @@ class Stream:
             time: The event's own time, ms.
             item: What is kept of the value.
         """
-        key, entries, cache = self.key, state.entries, state.cache
-        if cache:
-            cache.pop(self.index, None)
+        key, entries = self.key, state.entries
+        if state.memos:
+            state.changes.append(self.index)
         entry = entries.found.get(key) or entries.get(key)
         if entry is not None:
             entries.changed[key] = None
@@ -127,7 +127,8 @@ class Stream:
 
     def update_group(self, state: State, group: str, time: int, item: Any) -> None:
         """Take one item of a group in. HOT."""
-        state.cache.pop(self.index, None)
+        if state.memos:
+            state.changes.append(self.index)
         groups = state.groups(self.key)
         if groups is None:
             groups = state.new_groups(self.key)

@@ -17,7 +17,7 @@ from udfs.events.durations import parse_duration
 
 ZONES = ("UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Kathmandu", "America/Havana",
          "Australia/Lord_Howe", "Pacific/Apia", "Africa/Casablanca")  # fmt: skip
-LENGTHS = ("15m", "1h", "6h", "1d", "3d", "week", "month")
+LENGTHS = ("15m", "1h", "6h", "1d", "3d", "36500d", "week", "month")
 
 
 def ms(text: str, zone: str) -> int:

@@ -15,8 +15,10 @@ DAY_MS: Final = 86_400_000
 _EPOCH: Final = date(1970, 1, 1)
 _MONDAY: Final = 4
 """Days from 1970-01-01, a Thursday, to the first Monday."""
-_LAST_MS: Final = 253_370_764_800_000
-"""9999-01-01: later days have no calendar here and are counted in UTC, 86,400 s each."""
+_LAST_MS: Final = 253_370_592_000_000
+"""9998-12-30: from here on there is no calendar, days are those of UTC, and a month has no end."""
+_LAST_DAY: Final = 2_932_800
+"""A little before the last day that dates know; windows of centuries may end behind it."""
 _REMEMBERED: Final = 64
 
 
@@ -46,6 +48,10 @@ class Calendar:
         if place >= 0 and time < self._ends[place]:
             return self._starts[place], self._ends[place]
         start, end = self._find(time)
+        if time < _LAST_MS:
+            end = min(end, _LAST_MS)
+        else:
+            start = max(start, _LAST_MS)
         if len(self._starts) >= _REMEMBERED:
             self._starts, self._ends = [], []
         place = bisect_right(self._starts, start)
@@ -54,39 +60,42 @@ class Calendar:
         return start, end
 
     def _find(self, time: int) -> tuple[int, int]:
-        day = self._day(time)
+        zone = None if time >= _LAST_MS else self._zone
+        day = _day(time, zone)
         length = self._length
         if isinstance(length, int) and length < DAY_MS:
-            midnight, next_midnight = self._midnight(day), self._midnight(day + 1)
+            midnight, next_midnight = _midnight(day, zone), _midnight(day + 1, zone)
             start = midnight + (time - midnight) // length * length
             return start, min(start + length, next_midnight)
         if isinstance(length, int):
             days = length // DAY_MS
             first = day // days * days
-            return self._midnight(first), self._midnight(first + days)
+            return _midnight(first, zone), _midnight(first + days, zone)
         if length == "week":
             first = (day - _MONDAY) // 7 * 7 + _MONDAY
-            return self._midnight(first), self._midnight(first + 7)
+            return _midnight(first, zone), _midnight(first + 7, zone)
         if time >= _LAST_MS:
             return _LAST_MS, 2**63
         found = _EPOCH + timedelta(days=day)
         first = day - found.day + 1
-        return self._midnight(first), self._midnight(first + _days_of_month(found))
+        return _midnight(first, zone), _midnight(first + _days_of_month(found), zone)
 
-    def _day(self, time: int) -> int:
-        """Give the number of the local day that holds a time."""
-        if self._zone is None or time >= _LAST_MS:
-            return time // DAY_MS
-        local = datetime.fromtimestamp(time // 1000, UTC).astimezone(self._zone)
-        return (local.date() - _EPOCH).days
 
-    def _midnight(self, day: int) -> int:
-        """Give the time at which a local day begins."""
-        if self._zone is None or day * DAY_MS >= _LAST_MS or day < -_EPOCH.toordinal() + 2:
-            return day * DAY_MS
-        found = _EPOCH + timedelta(days=day)
-        begin = datetime(found.year, found.month, found.day, tzinfo=self._zone)
-        return round(begin.timestamp()) * 1000
+def _day(time: int, zone: ZoneInfo | None) -> int:
+    """Give the number of the local day that holds a time."""
+    if zone is None:
+        return time // DAY_MS
+    local = datetime.fromtimestamp(time // 1000, UTC).astimezone(zone)
+    return (local.date() - _EPOCH).days
+
+
+def _midnight(day: int, zone: ZoneInfo | None) -> int:
+    """Give the time at which a local day begins."""
+    if zone is None or day >= _LAST_DAY:
+        return day * DAY_MS
+    found = _EPOCH + timedelta(days=day)
+    begin = datetime(found.year, found.month, found.day, tzinfo=zone)
+    return round(begin.timestamp()) * 1000
 
 
 def _days_of_month(day: date) -> int:

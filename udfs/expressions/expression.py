@@ -81,13 +81,11 @@ class Expression:
         value: ``value(event, steps, values)`` evaluates; raises `EvaluationError`.
         test: ``test(event, steps, values)`` is True only if the value is true; an error or
             another kind of value is False and counted. HOT.
-        errors: How often `test` met an error or a value that is no bool.
     """
 
     __slots__ = (
-        "_precise",
+        "_settler",
         "all_props",
-        "errors",
         "event_fields",
         "kind",
         "names",
@@ -108,18 +106,23 @@ class Expression:
         self.all_props = compiled.all_props
         self.steps_used = frozenset(compiled.steps)
         self.values_used = frozenset(compiled.values)
-        self.errors = 0
+        self._settler = _Settler()
         code = marshal.loads(compiled.code)  # noqa: S302 - our own code only, see CodeCache
         made: dict[str, Any] = {}
         exec(code, RUNTIME, made)  # noqa: S102 - made by exact.py and fast.py alone
         patterns = [pattern_of(pattern) for pattern in compiled.patterns]
         searches = [pattern.search for pattern in patterns]
         functions = made["make"](
-            self._settle, *searches, *map(longest_text, patterns), *compiled.constants
+            self._settler.settle, *searches, *map(longest_text, patterns), *compiled.constants
         )
         self.value: Callable[[Event | None, Steps, Values], Any] = functions[0]
         self.test: Callable[[Event | None, Steps, Values], bool] = functions[1]
-        self._precise: Callable[..., Any] = functions[2]
+        self._settler.precise = functions[2]
+
+    @property
+    def errors(self) -> int:
+        """How often `test` met an error or a value that is no bool."""
+        return self._settler.errors
 
     def __repr__(self) -> str:
         return f"Expression({self.text!r})"
@@ -140,13 +143,27 @@ class Expression:
         """
         budget: Budget = [MAX_STEPS, None]
         with contextlib.suppress(*FAILURES):
-            self._precise(event, steps, given, budget)
+            self._settler.precise(event, steps, given, budget)
         return min(MAX_STEPS - int(budget[0]), MAX_STEPS)
 
-    def _settle(self, event: Event | None, steps: Steps, given: Values) -> bool:
+
+class _Settler:
+    """What `Expression.test` falls back on.
+
+    An object of its own: would the expression's functions refer to the expression, it would be
+    cyclic garbage in the end, and a worker has no time to look for that.
+    """
+
+    __slots__ = ("errors", "precise")
+
+    def __init__(self) -> None:
+        self.errors = 0
+        self.precise: Callable[..., Any]
+
+    def settle(self, event: Event | None, steps: Steps, given: Values) -> bool:
         """`test` after the fast variant raised or gave no bool."""
         try:
-            result = self._precise(event, steps, given)
+            result = self.precise(event, steps, given)
         except FAILURES:
             self.errors += 1
             return False

@@ -18,7 +18,7 @@ from udfs.decisions.records import Record
 from udfs.decisions.shard import Shard
 from udfs.decisions.shard_settings import ShardSettings
 from udfs.runtime.context import subtask_of
-from udfs.runtime.garbage import look_seldom
+from udfs.runtime.garbage import Keeper
 from udfs.runtime.loader import ProcessLoader
 from udfs.runtime.logs import write_logs
 from udfs.runtime.shelf import Owned, Shelf
@@ -102,17 +102,19 @@ class DecideFunction(KeyedBroadcastProcessFunction):
         shards = len(self._numbers)
         mine = shards_of_subtask(subtask, parallelism, shards, self._max_parallelism)
         owned = Owned(mine[0], mine[-1] + 1, shards) if mine else Owned(0, 0, shards)
+        keeper = Keeper()
         folder = Path(self._local_dir) / self._job / str(subtask)
         self._switching = Switching(
             Resolved.load(self._manifest), self._job, subtask, topics, self._settings.topics.acks,
             Warehouse(Shelf(folder, owned), self._model_engine, self._shipped), ProcessLoader(),
+            keeper=keeper,
         )  # fmt: skip
         self._release = self._switching.close
         self._restored = False
         self._store = FlinkStore(runtime_context)
         self._shards: dict[int, Shard] = {}
         self._started_ms = self._clock_ms()
-        look_seldom()
+        keeper.begin()
 
     def close(self) -> None:
         """End what is being loaded, and give tables and models back.

@@ -24,6 +24,7 @@ from udfs.errors import ConfigInvalid, Fault, LoadFailed, MillraceError
 from udfs.expressions import CodeCache
 from udfs.matching import Layout
 from udfs.runtime.finishing import at_start
+from udfs.runtime.garbage import Keeper
 from udfs.runtime.loader import Loader
 from udfs.runtime.warehouse import NOTHING, Needs, Warehouse
 from udfs.slices import Sliced, finish
@@ -60,6 +61,9 @@ _REST: Final = 4
 _LONG_SLICE_S: Final = 0.02
 """So long may be worked on it with each poll where there are hardly any batches."""
 
+_QUIET_S: Final = 1.0
+"""After so long without a batch the next one may wait for a look at the heap."""
+
 _BUSY: Final = 3
 """Batches since the last poll from which on they see to the progress."""
 
@@ -91,6 +95,7 @@ class Switching:
         warehouse: Tables and models of this subtask.
         loader: Brings them here.
         clock: Gives seconds.
+        keeper: Of cyclic garbage.
 
     Raises:
         ConfigInvalid: The shipped manifest does not compile.
@@ -106,6 +111,7 @@ class Switching:
         warehouse: Warehouse,
         loader: Loader,
         clock: Callable[[], float] = time.perf_counter,
+        keeper: Keeper | None = None,
     ) -> None:
         self._job = job
         self._subtask = subtask
@@ -114,6 +120,9 @@ class Switching:
         self._warehouse = warehouse
         self._loader = loader
         self._clock = clock
+        self._keeper = keeper or Keeper()
+        self._heard_s = clock()
+        """When the last batch came."""
         self._compiling: _Compiling | None = None
         self._batches = 0
         """Since the last poll."""
@@ -311,6 +320,9 @@ class Switching:
         nobody needs is noted.
         """
         self._batches += 1
+        now = self._clock()
+        self._keeper.look(quiet=now - self._heard_s >= _QUIET_S)
+        self._heard_s = now
         if self._compiling is not None:
             began = self._clock()
             if began >= self._rest_until_s:
@@ -331,6 +343,7 @@ class Switching:
                 )  # fmt: skip
             return
         if prepared.program is not self.program:
+            self._keeper.replaced()
             self._before, self._needs = self._needs, prepared.needs
         self.program = prepared.program
         self._digest = prepared.digest

@@ -156,7 +156,7 @@ def ours(text: str) -> Any:
     except ExpressionInvalid:
         return REFUSED
     try:
-        found = expression._precise(None, None, GIVEN)
+        found = expression._settler.precise(None, None, GIVEN)
     except FAILURES:
         with pytest.raises(EvaluationError):
             expression.value(None, None, GIVEN)

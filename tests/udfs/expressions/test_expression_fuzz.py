@@ -100,7 +100,7 @@ def check(text: str) -> bool:
         assert error.faults  # noqa: PT017
         assert all(fault.where.startswith("w:") for fault in error.faults)  # noqa: PT017
         return False
-    for function in (expression.value, expression._precise):
+    for function in (expression.value, expression._settler.precise):
         assert names_of(function.__code__) <= {*RUNTIME, *ATTRIBUTES}
     try:
         check_plain(expression.value(EVENT, STEPS, VALUES))

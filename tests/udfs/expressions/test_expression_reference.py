@@ -327,7 +327,7 @@ def compare(text: str, event: Event, view: list[Event], d: dict[str, Any], a: An
         assert AT_LOAD.search(expression) or "view" in text
         return
     try:
-        exact = expression._precise(event, {"view": view}, values)
+        exact = expression._settler.precise(event, {"view": view}, values)
     except FAILURES:
         assert wanted == ERROR
         with pytest.raises(EvaluationError):

@@ -254,7 +254,7 @@ def test_value(text: str, expected: Any) -> None:
         return
     result = expression.value(event(), STEPS, values)
     assert repr(result) == repr(expected)
-    assert repr(expression._precise(event(), STEPS, values)) == repr(expected)
+    assert repr(expression._settler.precise(event(), STEPS, values)) == repr(expected)
     assert expression.test(event(), STEPS, values) is (expected is True)
     assert expression.errors == (0 if isinstance(expected, bool) else 1)
 

@@ -49,6 +49,7 @@ COMMANDS = (
     Command("model", "udfs.runtime.publish_command:model_app", "Publish models."),
     Command("config", "udfs.runtime.config_command:app", "Publish, show and check configs."),
     Command("rules", "udfs.matching.commands:app", "Check, run, explain, draw and import rules."),
+    Command("sessions", "udfs.stitching.commands:app", "Make sessions of events, and draw them."),
 )
 
 

@@ -22,11 +22,13 @@ def tree(record: dict[str, Any]) -> Tree:
     """
     start = record["start"]
     title = Text(f"session {record['session_id']} of {shown(record['user_id'])}", style="bold")
+    reason = record["end_reason"]
     counts = [
-        many(record["events"], "event"), many(record["pages"], "page"),
-        lasting(record["end"] - start), f"ended by {record['end_reason']}: "
-        f"{ENDINGS[record['end_reason']]}",
-    ]  # fmt: skip
+        many(record["events"], "event"),
+        many(record["pages"], "page"),
+        lasting(record["end"] - start),
+        f"ended by {reason}: {ENDINGS[reason]}",
+    ]
     if record["bounce"]:
         counts.append("bounce")
     title.append(f"\n{clock(start)} UTC, {', '.join(counts)}", style="not bold")

@@ -54,7 +54,9 @@ time { font-variant-numeric: tabular-nums; }
 """
 
 _HASH: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-POLICY: Final = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'"
+POLICY: Final = (
+    f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'"
+)
 """Content-Security-Policy of the page."""
 
 
@@ -146,9 +148,7 @@ def _page(page: dict[str, Any], record: dict[str, Any], anchors: dict[str, str])
 def _arrow(kind: str, words: str, reference: dict[str, Any], anchors: dict[str, str]) -> str:
     text = _text(arrow(reference))
     anchor = None if reference.get("outside") else anchors.get(reference["page_instance"])
-    return f'<li class="{kind}">{words} ' + (
-        f'<a href="#{anchor}">{text}</a>' if anchor else text
-    )
+    return f'<li class="{kind}">{words} ' + (f'<a href="#{anchor}">{text}</a>' if anchor else text)
 
 
 def _bar(page: dict[str, Any], record: dict[str, Any]) -> str:

@@ -51,7 +51,7 @@ def packed(row: Row, time: int, before: Sequence[Any]) -> bytes:
 
 def packed_more(more: More, time: int) -> bytes:
     """Give the bytes of a run of events that are not kept; arguments as in `packed`."""
-    return _pack((_MORE, more.time - time, more.until - more.time, more.count, more.instance))
+    return _pack((_MORE, more.time - time, more.until - more.time, more.number, more.instance))
 
 
 def unpacked(log: bytes | bytearray, count: int) -> list[Item]:
@@ -81,5 +81,5 @@ def unpacked(log: bytes | bytearray, count: int) -> list[Item]:
             if mask & bit:
                 texts[i] = entry[at]
                 at += 1
-        items.append((time, entry[2], *texts))  # type: ignore[arg-type]
+        items.append((time, entry[2], *texts))
     return items

@@ -46,13 +46,13 @@ class More(NamedTuple):
     Args:
         time: Of the first.
         until: Time of the last.
-        count: How many.
+        number: How many.
         instance: The page whose behaviours all of them are; None if that is not known.
     """
 
     time: int
     until: int
-    count: int
+    number: int
     instance: str | None
 
 
@@ -62,19 +62,19 @@ in_time = itemgetter(0)
 
 
 def row_of(event: Event) -> Row:
-    """Give the row of an event. HOT."""
+    """Give the row of an event; an empty text is an absent one. HOT."""
     return (
         event.event_time,
         event.event_id,
         event.event_type,
-        event.source,
-        event.launch_id,
-        event.scene_id,
-        event.page_id,
-        event.page_instance,
-        event.from_page_instance,
-        event.from_event_id,
-        event.element_id,
+        event.source or None,
+        event.launch_id or None,
+        event.scene_id or None,
+        event.page_id or None,
+        event.page_instance or None,
+        event.from_page_instance or None,
+        event.from_event_id or None,
+        event.element_id or None,
     )
 
 

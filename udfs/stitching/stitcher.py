@@ -45,6 +45,7 @@ class State(msgspec.Struct, array_like=True):
 
     Args:
         floor: Time of the last event of the last closed session; what is older is too late.
+        oldest: Earliest event time in `log`.
         newest: Latest event time.
         due: Firing clock at which the first session may be closed, if there are others or if
             `stale`; else it follows from `track`.
@@ -57,11 +58,12 @@ class State(msgspec.Struct, array_like=True):
         more: Time of the first, time of the last, and number of events that are not kept, with
             the page they belong to, if they are the latest; empty otherwise.
         log: See the module.
-        hashes: 8 bytes (XXH3-64) for each event id.
+        hashes: 8 bytes (XXH3-64) for each event id; at least for the `Caps.events` latest ones.
         track: The newest session.
     """
 
     floor: int = _NEVER
+    oldest: int = _NEVER
     newest: int = _NEVER
     due: int = _NEVER
     rows: int = 0
@@ -169,9 +171,11 @@ class Stitcher:
             return False
         counts.events += 1
         state.hashes += h
-        if len(state.hashes) > 2 * _PENDING * _HASH * caps.events:
-            del state.hashes[: _PENDING * _HASH * caps.events]
-        if disordered or state.stale or (row[9] is not None and row[8] is None):
+        if len(state.hashes) > 2 * _HASH * caps.events:
+            del state.hashes[: _HASH * caps.events]
+        # A page that names only the event it came from: the track does not know whose that is.
+        unsure = row[9] is not None and row[8] is None and not state.track.knows(row)
+        if disordered or state.stale or unsure:
             self._take_in_disorder(state, row)
             if state.stale and self._full(state):
                 self._refresh(state)
@@ -208,9 +212,7 @@ class Stitcher:
         over = 0
         while over < len(segments) and segments[over].final_at <= clock:
             over += 1
-        closed = [
-            each if each.reason else each._replace(reason="gap") for each in segments[:over]
-        ]
+        closed = [each if each.reason else each._replace(reason="gap") for each in segments[:over]]
         records = self._built(closed, user_id)
         if over:
             state.floor = segments[over - 1].last
@@ -309,16 +311,21 @@ class Stitcher:
         time = row[0]
         if time < state.newest:
             self.counts.disordered += 1
-        latest = time + 1
-        if row[2] != SESSION_END:
-            latest += min(self.settings.gap_ms, self.settings.max_length_ms)
+        gap_ms, max_length_ms = self.settings.gap_ms, self.settings.max_length_ms
+        # Not later than what turns out to be right: a session may end with this event, this event
+        # may be one by itself, or the session has become too long.
+        bounds = [time + 1 if row[2] == SESSION_END else time + min(gap_ms, max_length_ms) + 1]
         due = self.deadline(state)
-        state.due = latest if due is None else min(due, latest)
+        if due is not None:
+            bounds.append(due)
         state.stale = True
         state.newest = max(state.newest, time)
         self._append(
             state, row, packed(row, state.more[0] if state.more else state.time, state.texts)
         )
+        if state.newest - state.oldest > max_length_ms:
+            bounds.append(state.oldest + max_length_ms + 1)
+        state.due = min(bounds)
 
     def _begin(self, state: State, time: int) -> None:
         """Begin another session while the one before may still change."""
@@ -347,6 +354,8 @@ class Stitcher:
 
     def _append(self, state: State, row: Row, entry: bytes) -> None:
         _flush(state)
+        if not state.rows or row[0] < state.oldest:
+            state.oldest = row[0]
         state.log += entry
         state.rows += 1
         state.kept += 1
@@ -363,7 +372,12 @@ class Stitcher:
         state.more = (time, time, 1, instance)
 
     def _segments(self, state: State) -> list[Segment]:
-        items = unpacked(state.log, state.rows)
+        try:
+            items = unpacked(state.log, state.rows)
+        except (msgspec.DecodeError, IndexError, TypeError) as error:
+            raise StateIncompatible(
+                f"{len(state.log)} bytes of state are no events ({error}): they are damaged"
+            ) from error
         if state.more:
             items.append(More(*state.more))
         items.sort(key=in_time)
@@ -391,7 +405,7 @@ class Stitcher:
         """Keep what is not closed."""
         fresh = State()
         if segments:
-            fresh.floor, fresh.newest = state.floor, state.newest
+            fresh.floor, fresh.newest, fresh.oldest = state.floor, state.newest, segments[0].start
             for item in (item for each in segments for item in each.items):
                 _put(fresh, item)
         for name in State.__struct_fields__:

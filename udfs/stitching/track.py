@@ -144,21 +144,17 @@ class Track(msgspec.Struct, array_like=True):
             if row[6] is None and row[7] is None:
                 return _NOTHING
             at = self._open(row, caps, path, memory, implied=True)
-            if at < 0:
-                return _FULL
-        page = self.pages[at]
-        if page.status == COVERED:
+        if at < 0:
+            return _FULL
+        if self.pages[at].status == COVERED:
             self._uncover(at)
-        if kind == PAGE_LEAVE:
-            if page.status == CLOSED:
-                return Step("again", at)
-            self._close(at)
-            return Step("leave", at)
-        self.behaviours += 1
-        page.behaviours += 1
-        if memory is not None:
-            memory.owners[row[1]] = at
-        return Step("behave" if page.behaviours <= caps.behaviours else "over", at)
+        return self._leave(at) if kind == PAGE_LEAVE else self._behave(at, row, caps, memory)
+
+    def knows(self, row: Row) -> bool:
+        """Tell whether an event is one of a page that is there already, or of none."""
+        if row[2] in _LEVELS or (row[6] is None and row[7] is None):
+            return True
+        return row[2] != PAGE_ENTER and self._find(row, None) >= 0
 
     def take_more(self, more: More, memory: Memory | None = None) -> int:
         """Take a run of events in that are not kept.
@@ -175,11 +171,11 @@ class Track(msgspec.Struct, array_like=True):
             self._advance(time)
             if at >= 0 and self.pages[at].status == COVERED:
                 self._uncover(at)
-        self.events += more.count - 2
+        self.events += more.number - 2
         self.ended = False
         if at >= 0:
-            self.behaviours += more.count
-            self.pages[at].behaviours += more.count
+            self.behaviours += more.number
+            self.pages[at].behaviours += more.number
         return at
 
     def _advance(self, time: int) -> None:
@@ -190,6 +186,26 @@ class Track(msgspec.Struct, array_like=True):
         if self.live:
             self.dwell_ms += self.last - self.mark
             self.mark = self.last
+
+    def _leave(self, at: int) -> Step:
+        page = self.pages[at]
+        if page.status == CLOSED:
+            return Step("again", at)
+        page.status = CLOSED
+        self.live.remove(at)
+        if self.stack[-1] == at:
+            self.stack.pop()
+        else:
+            self.stack.remove(at)
+        return Step("leave", at)
+
+    def _behave(self, at: int, row: Row, caps: Caps, memory: Memory | None) -> Step:
+        page = self.pages[at]
+        self.behaviours += 1
+        page.behaviours += 1
+        if memory is not None:
+            memory.owners[row[1]] = at
+        return Step("behave" if page.behaviours <= caps.behaviours else "over", at)
 
     def _enter(self, row: Row, caps: Caps, path: int, memory: Memory | None) -> Step:
         time, instance = row[0], row[7]
@@ -270,14 +286,6 @@ class Track(msgspec.Struct, array_like=True):
             self.mark = self.last
         self.pages[at].status = OPEN
         self.live.append(at)
-
-    def _close(self, at: int) -> None:
-        self.pages[at].status = CLOSED
-        self.live.remove(at)
-        if self.stack[-1] == at:
-            self.stack.pop()
-        else:
-            self.stack.remove(at)
 
     def _find(self, row: Row, memory: Memory | None) -> int:
         """Give the page that an event belongs to: the one it names, else the open one."""

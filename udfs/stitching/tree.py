@@ -12,7 +12,7 @@ from udfs.stitching.levels import Levels, Scene
 from udfs.stitching.rows import APP_LAUNCH, PAGE_ENTER, SCENE_ENTER, More, Row
 from udfs.stitching.settings import Settings
 from udfs.stitching.split import EOF, Segment
-from udfs.stitching.track import EMBEDDED, Memory, Step, Track
+from udfs.stitching.track import Memory, Step, Track
 from udfs.stitching.visits import Openings, Visit, foreground, weakest
 
 

@@ -24,6 +24,8 @@ Texts: TypeAlias = tuple[Any, ...]
 _WIDTH: Final = len(FIELDS) - 1
 NOTHING: Final[Texts] = (None,) * _WIDTH
 _BITS: Final = tuple(1 << i for i in range(_WIDTH))
+_TYPE: Final = _BITS[0]
+_ELEMENT: Final = _BITS[-1]
 _MORE: Final = -1
 _HEAD: Final = Struct(">BI")
 _ARRAY: Final = 0xDD
@@ -39,8 +41,17 @@ def packed(row: Row, time: int, before: Sequence[Any]) -> bytes:
         time: Of the entry that stands before it.
         before: Fields of the event that stands before it.
     """
-    mask = 0
     entry: list[Any] = [0, row[0] - time, row[1]]
+    mask = 0
+    if row[3:10] == before[1:8]:  # most events: another type or element, the rest as before
+        if row[2] != before[0]:
+            mask = _TYPE
+            entry.append(row[2])
+        if row[10] != before[8]:
+            mask |= _ELEMENT
+            entry.append(row[10])
+        entry[0] = mask
+        return _pack(entry)
     for text, old, bit in zip(row[2:], before, _BITS, strict=True):
         if text != old:
             mask |= bit

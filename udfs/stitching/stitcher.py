@@ -150,13 +150,12 @@ class Stitcher:
         Returns:
             Whether it was taken; if not, `counts` says why.
         """
-        time = event.event_time
-        counts = self.counts
+        time, counts = event.event_time, self.counts
         if time < state.floor or (clock is not None and time < clock):
             counts.late += 1
             return False
-        h = xxh3_64_digest(event.event_id.encode())
-        if state.hashes.find(h) >= 0 and _holds(state.hashes, h):
+        h, hashes = xxh3_64_digest(event.event_id.encode()), state.hashes
+        if hashes.find(h) >= 0 and _holds(hashes, h):
             counts.duplicates += 1
             return False
         row = row_of(event)
@@ -170,9 +169,9 @@ class Stitcher:
             counts.dropped += 1
             return False
         counts.events += 1
-        state.hashes += h
-        if len(state.hashes) > 2 * _HASH * caps.events:
-            del state.hashes[: _HASH * caps.events]
+        hashes += h
+        if len(hashes) > 2 * _HASH * caps.events:
+            del hashes[: _HASH * caps.events]
         # A page that names only the event it came from: the track does not know whose that is.
         unsure = row[9] is not None and row[8] is None and not state.track.knows(row)
         if disordered or state.stale or unsure:
@@ -283,7 +282,9 @@ class Stitcher:
         ):
             self._begin(state, time)
             track = state.track
-        elif track.events and row[2] != SESSION_END and self._full(state):
+        elif (state.kept >= caps.events or len(state.log) >= caps.size_bytes) and (
+            track.events and row[2] != SESSION_END
+        ):
             self.counts.beyond_events += 1
             track.take_more(More(time, time, 1, None))
             self._skip(state, time, None)
@@ -337,7 +338,8 @@ class Stitcher:
                 state.due = track.last + settings.gap_ms + 1
             else:
                 state.due = track.start + settings.max_length_ms + 1
-        _flush(state)
+        if state.more:
+            _flush(state)
         state.pending += 1
         state.kept = 0
         state.track = Track()
@@ -353,7 +355,8 @@ class Stitcher:
         return found
 
     def _append(self, state: State, row: Row, entry: bytes) -> None:
-        _flush(state)
+        if state.more:
+            _flush(state)
         if not state.rows or row[0] < state.oldest:
             state.oldest = row[0]
         state.log += entry
@@ -368,7 +371,8 @@ class Stitcher:
         if more and more[3] == instance:
             state.more = (more[0], time, more[2] + 1, instance)
             return
-        _flush(state)
+        if more:
+            _flush(state)
         state.more = (time, time, 1, instance)
 
     def _segments(self, state: State) -> list[Segment]:
@@ -432,13 +436,12 @@ def _put(state: State, item: Item) -> None:
 
 
 def _flush(state: State) -> None:
-    if state.more:
-        more = More(*state.more)
-        state.more = ()
-        state.log += packed_more(more, state.time)
-        state.time = more.time
-        state.rows += 1
-        state.kept += 1
+    more = More(*state.more)
+    state.more = ()
+    state.log += packed_more(more, state.time)
+    state.time = more.time
+    state.rows += 1
+    state.kept += 1
 
 
 def _holds(hashes: bytearray, h: bytes) -> bool:

@@ -12,7 +12,7 @@ source (`EMBEDDED`) inside a page of another source is nested from the beginning
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -56,6 +56,7 @@ class Page(msgspec.Struct, array_like=True, gc=False):
         depth: Pages from the first one to this one, by came-from.
         came_from: What ``session.came_from`` says.
         behaviours: How many, those that are not kept included.
+        away_ms: `Track.away_ms` when it was covered.
     """
 
     instance: str
@@ -66,6 +67,7 @@ class Page(msgspec.Struct, array_like=True, gc=False):
     depth: int = 1
     came_from: str | None = None
     behaviours: int = 0
+    away_ms: int = 0
 
 
 class Memory:
@@ -77,20 +79,11 @@ class Memory:
         self.owners: dict[str, int] = {}
 
 
-class Step(NamedTuple):
-    """What an event did.
+Step: TypeAlias = tuple[Action, int]
+"""What an event did, and the number of the page; -1 without one."""
 
-    Args:
-        action: See `Action`.
-        page: Number of the page; -1 without one.
-    """
-
-    action: Action
-    page: int
-
-
-_NOTHING: Final = Step("none", _NOWHERE)
-_FULL: Final = Step("full", _NOWHERE)
+_NOTHING: Final[Step] = ("none", _NOWHERE)
+_FULL: Final[Step] = ("full", _NOWHERE)
 
 
 class Track(msgspec.Struct, array_like=True):
@@ -105,6 +98,8 @@ class Track(msgspec.Struct, array_like=True):
         dwell_ms: How long at least one page was open, up to `mark`.
         mark: Up to where `dwell_ms` is known: the latest time while a page is `OPEN`, else the
             time at which the last such page was left.
+        away_ms: How long no page was `OPEN` between pages that were, up to `mark`. A covered page
+            that turns out to have been there takes back what has come together since.
         pages: All, in the order in which they came.
         stack: Numbers of the pages that were not left, by enter.
         live: Numbers of those that are `OPEN`.
@@ -118,6 +113,7 @@ class Track(msgspec.Struct, array_like=True):
     ended: bool = False
     dwell_ms: int = 0
     mark: int = -1
+    away_ms: int = 0
     pages: list[Page] = []
     stack: list[int] = []
     live: list[int] = []
@@ -132,10 +128,16 @@ class Track(msgspec.Struct, array_like=True):
             path: Pages in `path`.
             memory: The same for all events of the session, or None.
         """
-        kind = row[2]
-        self._advance(row[0])
-        self.ended = kind == SESSION_END
+        time, kind = row[0], row[2]
+        if self.live and time >= self.last:  # most events; the same as below, without the call
+            self.events += 1
+            self.dwell_ms += time - self.mark
+            self.last = self.mark = time
+        else:
+            self._advance(time)
+        self.ended = False
         if kind in _LEVELS:
+            self.ended = kind == SESSION_END
             return _NOTHING
         if kind == PAGE_ENTER:
             return self._enter(row, caps, path, memory)
@@ -190,14 +192,14 @@ class Track(msgspec.Struct, array_like=True):
     def _leave(self, at: int) -> Step:
         page = self.pages[at]
         if page.status == CLOSED:
-            return Step("again", at)
+            return ("again", at)
         page.status = CLOSED
         self.live.remove(at)
         if self.stack[-1] == at:
             self.stack.pop()
         else:
             self.stack.remove(at)
-        return Step("leave", at)
+        return ("leave", at)
 
     def _behave(self, at: int, row: Row, caps: Caps, memory: Memory | None) -> Step:
         page = self.pages[at]
@@ -205,7 +207,7 @@ class Track(msgspec.Struct, array_like=True):
         page.behaviours += 1
         if memory is not None:
             memory.owners[row[1]] = at
-        return Step("behave" if page.behaviours <= caps.behaviours else "over", at)
+        return ("behave" if page.behaviours <= caps.behaviours else "over", at)
 
     def _enter(self, row: Row, caps: Caps, path: int, memory: Memory | None) -> Step:
         time, instance = row[0], row[7]
@@ -216,20 +218,20 @@ class Track(msgspec.Struct, array_like=True):
         at = self._numbered(instance, memory)
         if at < 0:
             at = self._open(row, caps, path, memory, implied=False)
-            return Step("open", at) if at >= 0 else _FULL
+            return ("open", at) if at >= 0 else _FULL
         page = self.pages[at]
         self._name(page, row[6], memory)
         implied, page.implied = page.implied, False
         if implied and page.came_from is None:
             self._refer(page, row, memory)
         if page.status == OPEN:
-            return Step("announce" if implied else "again", at)
+            return ("announce" if implied else "again", at)
         if page.status == COVERED:
             self.stack.remove(at)
         self._show(at, page, path)
         if memory is not None and page.page_id is not None:
             memory.open.setdefault(page.page_id, []).append(at)
-        return Step("return", at)
+        return ("return", at)
 
     def _open(
         self, row: Row, caps: Caps, path: int, memory: Memory | None, *, implied: bool
@@ -268,9 +270,12 @@ class Track(msgspec.Struct, array_like=True):
         """Put a page on top."""
         covered = [i for i in self.live if not (page.embedded and not self.pages[i].embedded)]
         if not self.live:
+            if self.stack:
+                self.away_ms += self.last - self.mark
             self.mark = self.last
         for i in covered:
             self.pages[i].status = COVERED
+            self.pages[i].away_ms = self.away_ms
             self.live.remove(i)
         page.status = OPEN
         self.stack.append(at)
@@ -284,14 +289,22 @@ class Track(msgspec.Struct, array_like=True):
         if not self.live:
             self.dwell_ms += self.last - self.mark
             self.mark = self.last
-        self.pages[at].status = OPEN
+        page = self.pages[at]
+        self.dwell_ms += self.away_ms - page.away_ms
+        self.away_ms = page.away_ms
+        for i in self.stack:
+            self.pages[i].away_ms = min(self.pages[i].away_ms, self.away_ms)
+        page.status = OPEN
         self.live.append(at)
 
     def _find(self, row: Row, memory: Memory | None) -> int:
         """Give the page that an event belongs to: the one it names, else the open one."""
         instance = row[7]
         if instance is not None:
-            at = self._numbered(instance, memory)
+            stack = self.stack
+            at = stack[-1] if stack else _NOWHERE
+            if at < 0 or self.pages[at].instance != instance:
+                at = self._numbered(instance, memory)
             if at >= 0:
                 self._name(self.pages[at], row[6], memory)
             return at

@@ -12,7 +12,7 @@ from udfs.stitching.levels import Levels, Scene
 from udfs.stitching.rows import APP_LAUNCH, PAGE_ENTER, SCENE_ENTER, More, Row
 from udfs.stitching.settings import Settings
 from udfs.stitching.split import EOF, Segment
-from udfs.stitching.track import Memory, Step, Track
+from udfs.stitching.track import Action, Memory, Track
 from udfs.stitching.visits import Openings, Visit, foreground, weakest
 
 
@@ -78,15 +78,15 @@ class _Tree:
 
     def take(self, row: Row, number: int) -> None:
         """Take the next event in."""
-        step = self._track.take(row, self._settings.caps, 1, self._memory)
+        action, at = self._track.take(row, self._settings.caps, 1, self._memory)
         kind = row[2]
         if kind == APP_LAUNCH:
             self._levels.launch(row, number)
         elif kind == SCENE_ENTER:
             self._levels.enter(row, number)
-        elif step.page >= 0:
-            self._on_page(row, number, step)
-        elif step.action == "full":
+        elif at >= 0:
+            self._on_page(row, number, action, at)
+        elif action == "full":
             self._counts.beyond_pages += 1
 
     def take_more(self, more: More, number: int) -> None:
@@ -95,8 +95,7 @@ class _Tree:
         if at >= 0:
             self._hear(at, number, more.until)
 
-    def _on_page(self, row: Row, number: int, step: Step) -> None:
-        action, at = step
+    def _on_page(self, row: Row, number: int, action: Action, at: int) -> None:
         time = row[0]
         if at == len(self._nodes):
             self._open(row, at, number)

@@ -28,6 +28,7 @@ EventsFile = Annotated[str, typer.Argument(help="Events as JSON lines; - for sta
 Gap = Annotated[str, typer.Option(help="Longest time between neighbours of a session.")]
 MaxLength = Annotated[str, typer.Option(help="Longest time between its first and last event.")]
 
+_WIDE: Final = 1_000
 _SHOWN_REFUSALS: Final = 20
 _SHOWN_USERS: Final = 5
 
@@ -127,7 +128,9 @@ def show_sessions(
         raise MillraceError(f"{events}: no event of the user {user!r}; the first users are {known}")
     records = whole.sessions()
     if output is None:
-        console = Console(highlight=False, soft_wrap=True)
+        console = Console(highlight=False)
+        if not console.is_terminal:  # a file has no width that lines would have to fit
+            console = Console(highlight=False, width=_WIDE)
         for record in records:
             console.print(tree(record))
         return
@@ -194,4 +197,4 @@ def _summary(counts: Counts, users: int, lines: _Lines, seconds: float) -> Itera
     yield many(counts.sessions, "session")
     for name, words in _TOLD.items():
         if count := getattr(counts, name):
-            yield f"{count:,} {words}"
+            yield f"{words}: {count:,}"

@@ -22,9 +22,9 @@ ENDINGS: Final = {
 """What an ``end_reason`` means."""
 
 DWELLS: Final = {
-    "leave": "until it was left",
+    "leave": "until left",
     "next": "until the next page",
-    "last": "until the last thing that happened",
+    "last": "until the last event on it",
 }
 """What a ``dwell_from`` means."""
 

@@ -44,7 +44,7 @@ def _part(case: Case) -> str:
 
 def _drawn(record: dict[str, Any]) -> str:
     out = io.StringIO()
-    console = Console(file=out, width=200, highlight=False, color_system=None, soft_wrap=True)
+    console = Console(file=out, width=1_000, highlight=False, color_system=None)
     console.print(tree(record))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 

@@ -69,7 +69,7 @@ def test_run_tells_broken_and_late_lines_and_goes_on() -> None:
         "... and 10 refused lines more",
         told[21],
         "1 session",
-        "8 late events dropped",
+        "late events dropped: 8",
     ]
     assert "30 refused lines" in told[21]
 

@@ -3,6 +3,7 @@
 from udfs.stitching.batch import stitch
 from udfs.stitching.flat import pages
 from udfs.stitching.settings import Caps, Settings
-from udfs.stitching.stitcher import FEATURES, State, Stitcher
+from udfs.stitching.state import State
+from udfs.stitching.stitcher import FEATURES, Stitcher
 
 __all__ = ["FEATURES", "Caps", "Settings", "State", "Stitcher", "pages", "stitch"]

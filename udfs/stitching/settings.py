@@ -36,7 +36,7 @@ class Caps(msgspec.Struct, frozen=True):
         return cls(UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED, UNLIMITED)
 
 
-SMALLEST: Final = Caps(1, 0, 10, 1_000, 40)
+SMALLEST: Final = Caps(1, 1, 10, 1_000, 40)
 """Below these a session says nothing, and a text that is cut has no room for its hash."""
 
 

@@ -1,31 +1,30 @@
-"""Sessions as events come: the state of one user is a value, clocks are arguments.
-
-State of one user, as bytes: one byte of version (1), then a MessagePack array of the fields of
-`State`. ``log`` holds the events of all sessions that are not closed (`udfs.stitching.log`), in
-order of arrival; ``track`` is where the user is in the newest of them (`udfs.stitching.track`).
-"""
+"""Sessions as events come: the state of one user is a value, clocks are arguments."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
 from xxhash import xxh3_64_digest
 
-from udfs.errors import StateIncompatible
 from udfs.events.event import Event
 from udfs.stitching.counts import Counts
-from udfs.stitching.log import NOTHING, packed, packed_more, unpacked
-from udfs.stitching.rows import SESSION_END, Item, More, Row, cut, in_time, row_of
+from udfs.stitching.log import packed
+from udfs.stitching.rows import SESSION_END, More, Row, cut, in_time, row_of
 from udfs.stitching.settings import Settings
 from udfs.stitching.split import EOF, Segment, split
+from udfs.stitching.state import (
+    HASH_BYTES,
+    State,
+    decode,
+    encode,
+    flush,
+    holds,
+    items_of,
+    replace,
+)
 from udfs.stitching.track import Memory, Track
 from udfs.stitching.tree import build
 
-VERSION: Final = b"\x01"
-_VERSION: Final = VERSION[0]
-_HASH: Final = 8
-_NEVER: Final = -1
 _PENDING: Final = 4
 """Sessions that wait to be closed hold at most so many times the events of one."""
 
@@ -38,48 +37,6 @@ FEATURES: Final = (
     "session.path",
 )
 """What can be read of an open session."""
-
-
-class State(msgspec.Struct, array_like=True):
-    """Sessions of one user that are not closed; made by `Stitcher.decode` only.
-
-    Args:
-        floor: Time of the last event of the last closed session; what is older is too late.
-        oldest: Earliest event time in `log`.
-        newest: Latest event time.
-        due: Firing clock at which the first session may be closed, if there are others or if
-            `stale`; else it follows from `track`.
-        rows: Entries in `log`.
-        kept: Those of the newest session.
-        pending: Sessions before the newest one.
-        stale: `track` does not know of some events: they came out of order.
-        time: Of the last entry of `log`, where the next one counts from.
-        texts: Fields of the last event in `log`.
-        more: Time of the first, time of the last, and number of events that are not kept, with
-            the page they belong to, if they are the latest; empty otherwise.
-        log: See the module.
-        hashes: 8 bytes (XXH3-64) for each event id; at least for the `Caps.events` latest ones.
-        track: The newest session.
-    """
-
-    floor: int = _NEVER
-    oldest: int = _NEVER
-    newest: int = _NEVER
-    due: int = _NEVER
-    rows: int = 0
-    kept: int = 0
-    pending: int = 0
-    stale: bool = False
-    time: int = 0
-    texts: tuple[Any, ...] = NOTHING
-    more: tuple[Any, ...] = ()
-    log: bytearray = msgspec.field(default_factory=bytearray)
-    hashes: bytearray = msgspec.field(default_factory=bytearray)
-    track: Track = msgspec.field(default_factory=Track)
-
-
-_pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(State).decode
 
 
 class Stitcher:
@@ -120,23 +77,11 @@ class Stitcher:
         Raises:
             StateIncompatible: Another version, or not such bytes.
         """
-        if not blob:
-            return State()
-        if blob[0] != _VERSION:
-            raise StateIncompatible(
-                f"a session of version {blob[0]}, this code reads {_VERSION}: "
-                "restore with the release that wrote it"
-            )
-        try:
-            return _unpack(memoryview(blob)[1:])
-        except msgspec.DecodeError as error:
-            raise StateIncompatible(
-                f"{len(blob)} bytes of state are no session ({error}): they are damaged"
-            ) from error
+        return decode(blob)
 
     def encode(self, state: State) -> bytes:
         """Give the state as bytes; empty if there is nothing to keep. HOT."""
-        return VERSION + _pack(state) if state.rows else b""
+        return encode(state)
 
     def update(self, state: State, event: Event, clock: int | None = None) -> bool:
         """Take an event in. HOT.
@@ -155,7 +100,7 @@ class Stitcher:
             counts.late += 1
             return False
         h, hashes = xxh3_64_digest(event.event_id.encode()), state.hashes
-        if hashes.find(h) >= 0 and _holds(hashes, h):
+        if hashes.find(h) >= 0 and holds(hashes, h):
             counts.duplicates += 1
             return False
         row = row_of(event)
@@ -170,8 +115,8 @@ class Stitcher:
             return False
         counts.events += 1
         hashes += h
-        if len(hashes) > 2 * _HASH * caps.events:
-            del hashes[: _HASH * caps.events]
+        if len(hashes) > 2 * HASH_BYTES * caps.events:
+            del hashes[: HASH_BYTES * caps.events]
         # A page that names only the event it came from: the track does not know whose that is.
         unsure = row[9] is not None and row[8] is None and not state.track.knows(row)
         if disordered or state.stale or unsure:
@@ -215,9 +160,9 @@ class Stitcher:
         records = self._built(closed, user_id)
         if over:
             state.floor = segments[over - 1].last
-            self._restore(state, segments[over:])
-        else:
-            self._follow(state, segments)
+            replace(state, (item for each in segments[over:] for item in each.items))
+        if state.rows:
+            self._follow(state, segments[over:])
         return records
 
     def finish(self, state: State, user_id: str, reason: str = EOF) -> list[dict[str, Any]]:
@@ -235,7 +180,7 @@ class Stitcher:
             return []
         segments = self._segments(state)
         segments[-1] = segments[-1]._replace(reason=segments[-1].reason or reason)
-        self._restore(state, [])
+        replace(state, ())
         return self._built(segments, user_id)
 
     def features(self, state: State, at: int) -> dict[str, Any]:
@@ -339,7 +284,7 @@ class Stitcher:
             else:
                 state.due = track.start + settings.max_length_ms + 1
         if state.more:
-            _flush(state)
+            flush(state)
         state.pending += 1
         state.kept = 0
         state.track = Track()
@@ -356,7 +301,7 @@ class Stitcher:
 
     def _append(self, state: State, row: Row, entry: bytes) -> None:
         if state.more:
-            _flush(state)
+            flush(state)
         if not state.rows or row[0] < state.oldest:
             state.oldest = row[0]
         state.log += entry
@@ -372,18 +317,11 @@ class Stitcher:
             state.more = (more[0], time, more[2] + 1, instance)
             return
         if more:
-            _flush(state)
+            flush(state)
         state.more = (time, time, 1, instance)
 
     def _segments(self, state: State) -> list[Segment]:
-        try:
-            items = unpacked(state.log, state.rows)
-        except (msgspec.DecodeError, IndexError, TypeError) as error:
-            raise StateIncompatible(
-                f"{len(state.log)} bytes of state are no events ({error}): they are damaged"
-            ) from error
-        if state.more:
-            items.append(More(*state.more))
+        items = items_of(state)
         items.sort(key=in_time)
         return split(items, self.settings)
 
@@ -405,48 +343,6 @@ class Stitcher:
             else:
                 state.track.take(item, self.settings.caps, self.settings.path, memory)  # type: ignore[arg-type]
 
-    def _restore(self, state: State, segments: list[Segment]) -> None:
-        """Keep what is not closed."""
-        fresh = State()
-        if segments:
-            fresh.floor, fresh.newest, fresh.oldest = state.floor, state.newest, segments[0].start
-            for item in (item for each in segments for item in each.items):
-                _put(fresh, item)
-        for name in State.__struct_fields__:
-            setattr(state, name, getattr(fresh, name))
-        if segments:
-            self._follow(state, segments)
-
     def _built(self, segments: list[Segment], user_id: str) -> list[dict[str, Any]]:
         self.counts.sessions += len(segments)
         return [build(each, user_id, self.settings, self.counts) for each in segments]
-
-
-def _put(state: State, item: Item) -> None:
-    """Append an item to the log as it is."""
-    if type(item) is More:
-        state.log += packed_more(item, state.time)
-        state.time = item.time
-    else:
-        row: Row = item  # type: ignore[assignment]
-        state.log += packed(row, state.time, state.texts)
-        state.hashes += xxh3_64_digest(row[1].encode())
-        state.time, state.texts = row[0], row[2:]
-    state.rows += 1
-
-
-def _flush(state: State) -> None:
-    more = More(*state.more)
-    state.more = ()
-    state.log += packed_more(more, state.time)
-    state.time = more.time
-    state.rows += 1
-    state.kept += 1
-
-
-def _holds(hashes: bytearray, h: bytes) -> bool:
-    """Whether a hash stands there by itself, not in the middle of two others."""
-    at = hashes.find(h)
-    while at >= 0 and at % _HASH:
-        at = hashes.find(h, at + 1)
-    return at >= 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from udfs.stitching.stitcher import State, Stitcher
+from udfs.stitching.state import State
+from udfs.stitching.stitcher import Stitcher
 
 if TYPE_CHECKING:
     from udfs.events.event import Event

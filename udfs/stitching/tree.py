@@ -172,7 +172,8 @@ class _Tree:
         self._levels.close(track.last, spans)
         pages = [self._page(at, dwell[at]) for at in range(len(self._nodes))]
         self._mirror(pages)
-        first = segment.items[0][1]
+        # The first event is kept, unless one out of order has divided a session that was too full.
+        first = next((item[1] for item in segment.items if type(item) is not More), "")
         return {
             "session_id": session_id(user_id, str(first)),
             "user_id": user_id,

@@ -50,6 +50,7 @@ COMMANDS = (
     Command("config", "udfs.runtime.config_command:app", "Publish, show and check configs."),
     Command("aggregates", "udfs.aggregation.commands:app", "Check, compare and run aggregates."),
     Command("rules", "udfs.matching.commands:app", "Check, run, explain, draw and import rules."),
+    Command("sessions", "udfs.stitching.commands:app", "Make sessions of events, and draw them."),
 )
 
 

@@ -33,10 +33,16 @@ ALLOWED: dict[str, set[str]] = {
     "udfs.matching": {
         "udfs.expressions", "udfs.events", "udfs.errors", "udfs.schemas", "udfs.slices",
     },
+    "udfs.stitching": {
+        "udfs.events", "udfs.errors", "udfs.schemas",
+        # What both commands read files and talk to the terminal with.
+        "udfs.matching.console", "udfs.matching.event_lines", "udfs.matching.wording",
+    },
     "udfs.scoring": {"feature_dist.store", "udfs.errors", "udfs.schemas"},
     "udfs.features": {"feature_dist", "udfs.errors", "udfs.schemas", "udfs.sharding"},
     "udfs.decisions": {
-        "udfs.features", "udfs.scoring", "udfs.matching", "udfs.aggregation", "udfs.expressions",
+        "udfs.features", "udfs.scoring", "udfs.matching", "udfs.aggregation", "udfs.stitching",
+        "udfs.expressions",
         "udfs.events", "udfs.errors", "udfs.schemas", "udfs.sharding", "udfs.slices",
         "feature_dist.pointer",
     },

@@ -27,6 +27,7 @@ from feature_dist.sst import take_in
 from feature_dist.store import DirectoryStore
 from feature_dist.subscriber.table import Table, fetch
 from udfs.errors import ConfigInvalid, Fault, MillraceError
+from udfs.runtime.priority import give_way
 from udfs.runtime.shelf import MANIFEST, NEW, Owned, Shelf
 from udfs.runtime.shipped import refuse_stale_code
 from udfs.scoring import artifact
@@ -188,6 +189,7 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
+    give_way()
     try:
         main()
     except MillraceError as error:

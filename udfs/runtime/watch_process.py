@@ -30,6 +30,7 @@ from udfs.expressions import CodeCache
 from udfs.runtime.finishing import at_start, grace_ms, succeed
 from udfs.runtime.garbage import look_seldom
 from udfs.runtime.pointers import complete
+from udfs.runtime.priority import give_way
 from udfs.runtime.shipped import refuse_stale_code
 
 
@@ -138,6 +139,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    give_way()
     try:
         main()
     except MillraceError as error:

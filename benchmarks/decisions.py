@@ -29,6 +29,7 @@ from udfs.decisions.shard import Shard
 from udfs.decisions.shard_settings import ShardSettings
 from udfs.decisions.subject import Subject
 from udfs.events.codec import decode
+from udfs.stitching import Stitcher
 
 DECISIONS: Final = 16_000
 """In each round; of users drawn evenly from the whole table."""
@@ -97,7 +98,7 @@ class _Direct:
     def __init__(self, program: Program, cases: Sequence[Case]) -> None:
         self._flows = program.flows_by_type["item_view"]
         self._counts = dict.fromkeys(COUNTS, 0)
-        self._decider = Decider(program, self._counts, lambda _match, _partition: None)
+        self._decider = Decider(program, self._counts, lambda _match, _partition: None, Stitcher())
         self._cases = cases
 
     def decide(self, batch: Sequence[Case]) -> list[Record]:

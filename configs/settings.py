@@ -78,6 +78,7 @@ class DecideSettings(BaseModel):
     decisions_topic: Topic = Field("decisions", description="Decisions.")
     late_topic: Topic = Field("late", description="Copies of late events.")
     dead_letters_topic: Topic = Field("dead_letters", description="Records that are no events.")
+    sessions_topic: Topic = Field("sessions", description="Sessions that have ended.")
     control_topic: Topic = Field("control", description="What is not in the log, and counts.")
     acks_topic: Topic = Field("acks", description="What became of pushed configs.")
     alerts_topic: Topic = Field("alerts", description="What somebody should look at.")
@@ -166,6 +167,19 @@ class DecideSettings(BaseModel):
         "5m",  # type: ignore[assignment]
         description="An event further ahead of the wall clock is a dead letter.",
     )
+    sessions: Literal["off", "on"] = Field(
+        "off",
+        description="Write each session that has ended to `sessions_topic`. Features of the open "
+        "one are there for flows that read them, either way.",
+    )
+    session_gap: Duration = Field(
+        "30m",  # type: ignore[assignment]
+        description="A session ends so long after its last event.",
+    )
+    session_max_length: Duration = Field(
+        "24h",  # type: ignore[assignment]
+        description="No session is longer.",
+    )
     dedupe_window: Duration = Field(
         "10m",  # type: ignore[assignment]
         description="An event id seen again within it is dropped; at most the last 256 of a "
@@ -247,8 +261,8 @@ class DecideSettings(BaseModel):
 
 
 _TOPICS: Final = (
-    "events_topic", "decisions_topic", "late_topic", "dead_letters_topic", "control_topic",
-    "acks_topic", "alerts_topic",
+    "events_topic", "decisions_topic", "late_topic", "dead_letters_topic", "sessions_topic",
+    "control_topic", "acks_topic", "alerts_topic",
 )  # fmt: skip
 
 

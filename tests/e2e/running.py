@@ -42,7 +42,9 @@ class Running:
     def __init__(self, stack: Stack, name: str, **given: object) -> None:
         self.stack = stack
         self.name = name = f"{name}-{uuid.uuid4().hex[:6]}"
-        topics = ("events", "decisions", "late", "dead_letters", "control", "acks", "alerts")
+        topics = (
+            "events", "decisions", "late", "dead_letters", "sessions", "control", "acks", "alerts",
+        )  # fmt: skip
         self._given: dict[str, object] = {
             "job_name": name, "group_id": name, "config_app": name, "start_from": "earliest",
             "checkpoint_interval": "1s", "counts_interval": "1s",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from udfs.decisions.decision import Decision, Reason, Trigger, decision_id
 from udfs.decisions.evaluate import evaluate
@@ -16,6 +17,7 @@ from udfs.decisions.residents import Resident
 from udfs.events.event import Event
 from udfs.expressions import EvaluationError
 from udfs.matching import Match
+from udfs.stitching import Stitcher
 
 Killed = Callable[[str, str | None], bool]
 """Tells by flow and rule whether a kill switch is thrown."""
@@ -31,14 +33,20 @@ class Decider:
         program: Whose flows run.
         counts: Counters of the shard; see `udfs.decisions.header.COUNTS`.
         complete_since: Of the program's rules in this shard.
+        stitcher: Of the shard's sessions.
     """
 
     def __init__(
-        self, program: Program, counts: dict[str, int], complete_since: CompleteSince
+        self,
+        program: Program,
+        counts: dict[str, int],
+        complete_since: CompleteSince,
+        stitcher: Stitcher,
     ) -> None:
         self._program = program
         self._counts = counts
         self._complete_since = complete_since
+        self._stitcher = stitcher
         self._waiting: list[Pending] = []
 
     def on_event(
@@ -122,13 +130,17 @@ class Decider:
             if times and not limit.allows(times, at):
                 self._counts["limited"] += 1
                 return
-        features = {}
+        features: dict[str, Any] = {}
         if flow.aggregates:
             # A late event may be newer than a subject that came over from another partition.
             read_at = max(at, state.newest)
             program = self._program
             aggregates = resident.aggregates_of(program)
             features = program.plan.read(aggregates, flow.aggregates, read_at)
+        if flow.session:
+            session = self._stitcher.features(resident.session_of(self._stitcher), at)
+            for feature in flow.session:
+                features[feature] = session[feature]
         resident.waits = True
         waiting = self._waiting
         waiting.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from udfs.features.names import Catalogue
+from udfs.features.names import Catalogue, Column
 from udfs.scoring.inputs import Inputs, read_inputs
 from udfs.scoring.packing import Feature
 from udfs.scoring.pointer import ModelPointer
@@ -32,7 +32,7 @@ def misfits(inputs: Inputs, catalogue: Catalogue) -> Iterator[str]:
                 found = catalogue.find(feature.feature)
             except ValueError:
                 continue
-            problem = None if found is None else _misfit(feature, catalogue, *found)
+            problem = _misfit(feature, catalogue, *found) if isinstance(found, Column) else None
             if problem:
                 yield f"{inputs.model!r} reads {feature.feature!r}: {problem}"
 

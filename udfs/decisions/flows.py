@@ -12,7 +12,7 @@ from udfs.errors import ConfigInvalid, ExpressionInvalid, Fault
 from udfs.events.event import Event
 from udfs.expressions import CodeCache, Expression, Names, compile_expression
 from udfs.features.lookup import Lookup
-from udfs.features.names import Catalogue
+from udfs.features.names import Catalogue, OfSession
 from udfs.schemas import schema_faults, validator
 from udfs.scoring.inputs import Inputs
 from udfs.slices import Work, finish
@@ -39,6 +39,7 @@ class Flow:
         on: ``match`` or ``timeout``.
         limit: How often for one subject, or None.
         aggregates: Names of those that it, or one of its models, reads.
+        session: Features of the open session that it, or one of its models, reads.
         lookups: Tables that it, or one of its models, reads; each with the expression of the key,
             None for the subject.
         steps: Its logic, in order.
@@ -49,7 +50,7 @@ class Flow:
 
     __slots__ = (
         "aggregates", "events", "limit", "lookups", "name", "on",
-        "payload", "rule", "steps", "topic", "version", "when", "where",
+        "payload", "rule", "session", "steps", "topic", "version", "when", "where",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +64,7 @@ class Flow:
         on: str,
         limit: Limit | None,
         aggregates: tuple[str, ...],
+        session: tuple[str, ...],
         lookups: tuple[tuple[Lookup, Expression | None], ...],
         steps: tuple[Step, ...],
         when: Expression | None,
@@ -77,6 +79,7 @@ class Flow:
         self.on = on
         self.limit = limit
         self.aggregates = aggregates
+        self.session = session
         self.lookups = lookups
         self.steps = steps
         self.when = when
@@ -187,9 +190,10 @@ class _Compiler:
 
     def reads(
         self, spec: Mapping[str, Any], names: Names, context: Context
-    ) -> tuple[list[str], list[tuple[Lookup, Expression | None]]]:
+    ) -> tuple[list[str], list[str], list[tuple[Lookup, Expression | None]]]:
         """Find out where the features of the flow and of its models come from."""
         aggregates: dict[str, None] = {}
+        session: dict[str, None] = {}
         columns: dict[str, dict[str, None]] = {}
         wanted = [(f"features[{i}]", name) for i, name in enumerate(spec.get("features", []))]
         for i, step in enumerate(spec.get("logic", [])):
@@ -204,10 +208,16 @@ class _Compiler:
             try:
                 found = context.catalogue.find(name)
             except ValueError as error:
-                self.fault(place, str(error), "name an aggregate, or a column as table.column")
+                self.fault(
+                    place,
+                    str(error),
+                    "name an aggregate, a column as table.column, or a session's feature",
+                )
                 continue
             if found is None:
                 aggregates[name] = None
+            elif isinstance(found, OfSession):
+                session[name] = None
             else:
                 columns.setdefault(found.table, {})[found.column] = None
         keys = self.keys(spec, names, context, columns)
@@ -215,7 +225,7 @@ class _Compiler:
             (Lookup(context.catalogue.tables[table], list(of)), keys.get(table))
             for table, of in columns.items()
         ]
-        return list(aggregates), lookups
+        return list(aggregates), list(session), lookups
 
     def keys(
         self,
@@ -271,7 +281,7 @@ class _Compiler:
         self.references(spec, context)
         limit = self.limit(spec)
         keyed = Names(event=rule is None, steps=steps, values=("at", "subject"))
-        aggregates, lookups = self.reads(spec, keyed, context)
+        aggregates, session, lookups = self.reads(spec, keyed, context)
         logic, names = self.steps(spec, names, context)
         action = spec["action"]
         when = self.expression(action["when"], names, "action.when") if "when" in action else None
@@ -295,6 +305,7 @@ class _Compiler:
             on=trigger.get("on", "match"),
             limit=limit,
             aggregates=tuple(aggregates),
+            session=tuple(session),
             lookups=tuple(lookups),
             steps=tuple(logic),
             when=when,

@@ -19,6 +19,7 @@ from udfs.matching import Layout, Machine
 from udfs.scoring.inputs import Inputs
 from udfs.scoring.pointer import read_pointers as read_model_pointers
 from udfs.slices import Work, finish
+from udfs.stitching.stitcher import FEATURES
 
 _DAY_MS: Final = 86_400_000
 
@@ -41,11 +42,12 @@ class Program:
         resources: Tables and models that it reads; whoever runs it gives them, and a replay of a
             journal does without.
         report: What its rules have to say beside their matches.
+        reads_session: Whether any flow reads a feature of sessions.
     """
 
     __slots__ = (
         "_errors_taken", "_told", "flows", "flows_by_rule", "flows_by_type", "machine", "payload",
-        "plan", "report", "resources", "revision", "unread",
+        "plan", "reads_session", "report", "resources", "revision", "unread",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +65,7 @@ class Program:
         self.machine = machine
         self.plan = plan
         self.flows = tuple(flows)
+        self.reads_session = any(flow.session for flow in flows)
         self.resources = Resources()
         self.report = RuleReport(machine)
         self._errors_taken = 0
@@ -194,7 +197,7 @@ class Program:
         names = plan.names if plan else _named(parts.get("aggregates", ()), "aggregate")
         context = Context(
             rules=machine.steps_by_rule() if machine else _named_steps(parts.get("rules", ())),
-            catalogue=Catalogue(names, {pointer.table: pointer for pointer in tables}),
+            catalogue=Catalogue(names, {pointer.table: pointer for pointer in tables}, FEATURES),
             models=models,
             topics=topics,
         )

@@ -23,6 +23,7 @@ from udfs.errors import InvalidEvent
 from udfs.events import dedupe
 from udfs.events.codec import decode, from_msgpack
 from udfs.events.event import Event
+from udfs.stitching import Stitcher
 
 
 class Progress:
@@ -36,6 +37,7 @@ class Progress:
         wheel: Who of them waits.
         silence: How far idle partitions were moved.
         settings: Of the core.
+        stitcher: Makes sessions, if anybody wants them.
 
     Attributes:
         killed: What the kill switches stop.
@@ -44,7 +46,7 @@ class Progress:
 
     def __init__(
         self, program: Program, decider: Decider, header: Header, residents: Residents,
-        wheel: Wheel, silence: Silence, settings: ShardSettings,
+        wheel: Wheel, silence: Silence, settings: ShardSettings, stitcher: Stitcher,
     ) -> None:  # fmt: skip
         self.killed = NOTHING_KILLED
         self.woken = 0
@@ -60,6 +62,7 @@ class Progress:
             settings.dedupe_window_ms, settings.subject_ttl_ms
         )
         self._interests, self._others = program.interests()
+        self._stitcher = stitcher if settings.sessions or program.reads_session else None
         self._has_hot = program.plan.has_hot
         self._hot: dict[str, Resident] = {}
         """Subjects whose hot aggregates are to be worked out with the batch."""
@@ -112,7 +115,12 @@ class Progress:
             state = resident.state
             if partition != state.partition:
                 self._move(state, partition, event_time)
-            if state.deadline <= before or state.newest <= before - retention_ms or state.buffer:
+            if (
+                state.deadline <= before
+                or state.session_due <= before
+                or state.newest <= before - retention_ms
+                or state.buffer
+            ):
                 self._catch_up(outlet, subject, resident, before)
                 state = resident.state
             now = state.time
@@ -130,7 +138,7 @@ class Progress:
             else:
                 self._apply(outlet, subject, resident, event, now)
             armed = state.armed
-            if state.deadline < armed or armed == NEVER:
+            if state.deadline < armed or state.session_due < armed or armed == NEVER:
                 self.arm(subject, state)
 
     # -- one event --------------------------------------------------------------------------
@@ -169,6 +177,9 @@ class Progress:
         state.time = now
         if event.event_time > state.newest:  # noqa: PLR1730 - max() costs twice as much
             state.newest = event.event_time
+        stitcher = self._stitcher
+        if stitcher is not None and stitcher.update(resident.session_of(stitcher), event):
+            resident.session_changed(stitcher)
         interest = self._interests.get(event.event_type, self._others)
         if interest is None:
             return
@@ -218,6 +229,27 @@ class Progress:
             self._decider.on_matches(outlet, subject, resident, matches, self.killed.stops)
         return bool(matches)
 
+    def _close(self, outlet: Outlet, subject: str, resident: Resident, clock: int) -> bool:
+        """Close the sessions that have ended; True if any was sent.
+
+        Without a stitcher nobody wants them any more.
+        """
+        state = resident.state
+        if state.session_due > clock:
+            return False
+        stitcher = self._stitcher
+        if stitcher is None:
+            state.session, state.session_due = b"", NEVER
+            resident.session, resident.session_dirty = None, False
+            return False
+        records = stitcher.close(resident.session_of(stitcher), subject, clock)
+        resident.session_changed(stitcher)
+        if not self._settings.sessions:
+            return False
+        for record in records:
+            outlet.session(subject, record)
+        return bool(records)
+
     def _release(self, outlet: Outlet, subject: str, resident: Resident, clock: int) -> bool:
         """Apply the held events that the clock has reached, oldest first."""
         buffer = resident.state.buffer
@@ -236,6 +268,7 @@ class Progress:
         """Do all that a subject's clock has made due; True if anything was decided upon."""
         fired = self._release(outlet, subject, resident, clock)
         fired = self._due(outlet, subject, resident, clock) or fired
+        fired = self._close(outlet, subject, resident, clock) or fired
         state = resident.state
         if self.expiry(state) <= clock and not state.buffer:
             resident.clear()
@@ -244,7 +277,10 @@ class Progress:
     def expiry(self, state: Subject) -> int:
         """When nothing of a subject can matter any more, ms."""
         expiry = state.last + self._retention_ms
-        return expiry if state.deadline == NEVER else max(expiry, state.deadline + 1)
+        for due in (state.deadline, state.session_due):
+            if due != NEVER:
+                expiry = max(expiry, due + 1)
+        return expiry
 
     def fire(self, outlet: Outlet, partition: int, clock: int) -> bool:
         """Wake everybody in a partition whose time has come; True if anything was decided upon."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,6 +21,7 @@ class Topics(msgspec.Struct, frozen=True):
     decisions: str = "decisions"
     late: str = "late"
     dead_letters: str = "dead_letters"
+    sessions: str = "sessions"
     control: str = "control"
     acks: str = "acks"
     alerts: str = "alerts"
@@ -88,6 +90,12 @@ class Outlet:
         )
         self._records.append(
             Record(self._topics.late, subject.encode(), copy.value, dict(copy.headers))
+        )
+
+    def session(self, subject: str, record: Mapping[str, Any]) -> None:
+        """A session that has ended."""
+        self._records.append(
+            Record(self._topics.sessions, subject.encode(), _encoder.encode(record), {})
         )
 
     def control(self, kind: str, shard: int, offsets: dict[str, int], **values: Any) -> None:

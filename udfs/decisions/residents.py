@@ -13,6 +13,9 @@ from udfs.aggregation import State
 from udfs.decisions.program import Program
 from udfs.decisions.subject import NEVER, Subject, decode_subject, encode_subject
 from udfs.matching import Runs
+from udfs.stitching import Stitcher
+from udfs.stitching.state import State as Session
+from udfs.stitching.state import encode as encode_session
 
 
 class Blobs(Protocol):
@@ -44,12 +47,14 @@ class Resident:
         has_runs: Whether any rule is under way.
         aggregates_dirty: The decoded ones changed.
         runs_dirty: Likewise.
+        session: Decoded, or None while nothing asked for it.
+        session_dirty: It changed.
         waits: Whether a decision about it is under way; it must not be forgotten then.
     """
 
     __slots__ = (
-        "aggregates", "aggregates_dirty", "changed", "has_runs", "runs", "runs_dirty", "state",
-        "stored", "subject", "waits",
+        "aggregates", "aggregates_dirty", "changed", "has_runs", "runs", "runs_dirty",
+        "session", "session_dirty", "state", "stored", "subject", "waits",
     )  # fmt: skip
 
     def __init__(self, subject: str, state: Subject, *, stored: bool) -> None:
@@ -61,6 +66,8 @@ class Resident:
         self.aggregates_dirty = False
         self.runs: Runs | None = None
         self.runs_dirty = False
+        self.session: Session | None = None
+        self.session_dirty = False
         self.has_runs = bool(state.runs)
         self.waits = False
 
@@ -71,6 +78,7 @@ class Resident:
         return not (
             state.hashes or state.buffer or state.limits or self.has_runs or self.waits
             or (state.aggregates if self.aggregates is None else self.aggregates)
+            or (state.session if self.session is None else self.session.rows)
         )  # fmt: skip
 
     def aggregates_of(self, program: Program) -> State:
@@ -87,6 +95,20 @@ class Resident:
             found = self.runs = program.machine.decode(self.state.runs)
         return found
 
+    def session_of(self, stitcher: Stitcher) -> Session:
+        """Give the decoded session."""
+        found = self.session
+        if found is None:
+            found = self.session = stitcher.decode(self.state.session)
+        return found
+
+    def session_changed(self, stitcher: Stitcher) -> None:
+        """Note what the stitcher has done to the session."""
+        assert self.session is not None
+        self.session_dirty = True
+        due = stitcher.deadline(self.session)
+        self.state.session_due = NEVER if due is None else due
+
     def runs_changed(self, program: Program) -> None:
         """Note what the machine has done to the runs."""
         self.runs_dirty = True
@@ -99,8 +121,8 @@ class Resident:
     def clear(self) -> None:
         """Forget everything but the partition."""
         self.state = Subject(partition=self.state.partition)
-        self.aggregates = self.runs = None
-        self.aggregates_dirty = self.runs_dirty = self.has_runs = False
+        self.aggregates = self.runs = self.session = None
+        self.aggregates_dirty = self.runs_dirty = self.session_dirty = self.has_runs = False
 
     def pack(self, program: Program) -> None:
         """Encode the sections that changed."""
@@ -111,6 +133,9 @@ class Resident:
         if self.runs_dirty and self.runs is not None:
             state.runs = program.machine.encode(self.runs)
             self.runs_dirty = False
+        if self.session_dirty and self.session is not None:
+            state.session = encode_session(self.session)
+            self.session_dirty = False
 
 
 class Residents:

@@ -26,6 +26,8 @@ from udfs.decisions.telling import Teller
 from udfs.decisions.wheel import Wheel
 from udfs.errors import StateIncompatible
 from udfs.events import dedupe
+from udfs.stitching import Settings as SessionSettings
+from udfs.stitching import Stitcher
 
 
 class Shard:
@@ -59,6 +61,9 @@ class Shard:
         self._silence = Silence(settings, self._header.clocks, self._wheel, started_ms)
         self._teller = Teller(number, self._header, settings, started_ms)
         self._ages = decode_ages(store.ages())
+        self._stitcher = Stitcher(
+            SessionSettings(settings.session_gap_ms, settings.session_max_length_ms)
+        )
         self._journal = Journal(store, settings.journal_events, settings.journal_bytes)
         written_under = store.program()
         entries = self._journal.read()
@@ -105,10 +110,10 @@ class Shard:
             program, self._header.clocks, self._settings.out_of_orderness_ms, self._ages
         )
         self._ages = self._completeness.ages
-        self._decider = Decider(program, self._counts, self._completeness.of)
+        self._decider = Decider(program, self._counts, self._completeness.of, self._stitcher)
         self._progress = Progress(
             program, self._decider, self._header, self._residents, self._wheel, self._silence,
-            self._settings,
+            self._settings, self._stitcher,
         )  # fmt: skip
 
     def switch(self, program: Program) -> None:

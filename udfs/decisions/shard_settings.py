@@ -23,6 +23,9 @@ class ShardSettings(msgspec.Struct, frozen=True, kw_only=True):
         max_event_bytes: Larger records are dead.
         counts_interval_ms: Counts are told to ``control`` at most so often.
         resident_subjects: Subjects whose decoded state is kept in memory, per shard.
+        sessions: Sessions that have ended are sent.
+        session_gap_ms: A session ends so long after its last event.
+        session_max_length_ms: No session is longer.
         journal_events: Events after which the state of all subjects that changed is written.
         journal_bytes: Bytes of events after which it is.
         topics: Where records go.
@@ -38,6 +41,9 @@ class ShardSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_event_bytes: int = 1 << 20
     counts_interval_ms: int = 10_000
     resident_subjects: int = 2_000
+    sessions: bool = False
+    session_gap_ms: int = 30 * 60_000
+    session_max_length_ms: int = 24 * 3_600_000
     journal_events: int = MOST_EVENTS
     journal_bytes: int = MOST_BYTES
     topics: Topics = Topics()

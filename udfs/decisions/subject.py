@@ -1,8 +1,9 @@
 """What the job keeps of one subject: a header that is always read, and sections that are not.
 
 The blob is MessagePack: ``[version, revision, time, partition, newest, armed, deadline, expiry,
-hashes, times, limits, buffer, aggregates, runs]``. Aggregates and runs are blobs of their own
-packages; they are decoded when an event touches them and copied when none does.
+hashes, times, limits, buffer, aggregates, runs, session, session_due]``. Aggregates, runs and
+session are blobs of their own packages; they are decoded when an event touches them and copied when
+none does. Blobs of before there were sessions are shorter.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class Subject(msgspec.Struct, array_like=True, gc=False):
         buffer: Events that wait for the clock, in order of (event_time, offset).
         aggregates: Blob of `udfs.aggregation`.
         runs: Blob of `udfs.matching`.
+        session: Blob of `udfs.stitching`.
+        session_due: Clock at which the session may have ended, ms, `NEVER` without one.
     """
 
     version: int = VERSION
@@ -71,6 +74,8 @@ class Subject(msgspec.Struct, array_like=True, gc=False):
     buffer: list[Held] = []
     aggregates: bytes = b""
     runs: bytes = b""
+    session: bytes = b""
+    session_due: int = NEVER
 
     @property
     def last(self) -> int:
@@ -83,7 +88,7 @@ class Subject(msgspec.Struct, array_like=True, gc=False):
         Args:
             retention_ms: How long after its last event the state can matter.
         """
-        wake = min(self.deadline, self.last + retention_ms)
+        wake = min(self.deadline, self.session_due, self.last + retention_ms)
         return min(wake, self.buffer[0].event_time) if self.buffer else wake
 
 

@@ -19,26 +19,37 @@ class Column(NamedTuple):
     column: str
 
 
+class OfSession(NamedTuple):
+    """A feature of the open session."""
+
+    name: str
+
+
 class Catalogue:
     """What flows and models may read.
 
     Args:
         aggregates: Their names.
         tables: Releases by table.
+        session: Names of the features of sessions, whole.
     """
 
     def __init__(
-        self, aggregates: Collection[str], tables: Mapping[str, TablePointer] | None = None
+        self,
+        aggregates: Collection[str],
+        tables: Mapping[str, TablePointer] | None = None,
+        session: Collection[str] = (),
     ) -> None:
         self.aggregates = aggregates
+        self._session = session
         self.tables = tables or {}
         self._columns = {
             table: {column.name for column in pointer.columns}
             for table, pointer in self.tables.items()
         }
 
-    def find(self, name: str) -> Column | None:
-        """Tell what a name stands for: a column, or None for an aggregate.
+    def find(self, name: str) -> Column | OfSession | None:
+        """Tell what a name stands for: a column, a session's feature, or None for an aggregate.
 
         Raises:
             ValueError: Nothing has this name; the message says what is known.
@@ -51,7 +62,11 @@ class Catalogue:
                 f"no aggregate is called {name!r}; known are {_listed(self.aggregates)}"
             )
         if table == SESSION:
-            raise ValueError(f"{name!r}: features of sessions are not there yet")
+            if name in self._session:
+                return OfSession(name)
+            raise ValueError(
+                f"{name!r}: sessions have no such feature; they have {_listed(self._session)}"
+            )
         if table not in self.tables:
             raise ValueError(
                 f"{name!r}: no table is called {table!r}; known are {_listed(self.tables)}"

@@ -218,7 +218,7 @@ def changed(**changes: Any) -> dict[str, list[Any]]:
     [
         (changed(features=["user.shoes"]), "flows[0].features[0]", "no column 'shoes'"),
         (changed(features=["shop.name"]), "flows[0].features[0]", "no table is called 'shop'"),
-        (changed(features=["session.depth"]), "flows[0].features[0]", "not there yet"),
+        (changed(features=["session.dept"]), "flows[0].features[0]", "no such feature"),
         (changed(keys=None), "flows[0].keys", "'item' is replicated and needs a key"),
         (changed(keys={"item": "props.sku", "user": "props.x"}), "flows[0].keys.user", "subject"),
         (changed(keys={"item": "f['views_10s']"}), "flows[0].keys.item", ""),

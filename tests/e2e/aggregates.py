@@ -61,11 +61,6 @@ PARTS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def manifest(revision: int = shop.REVISION) -> str:
-    """Give the text to publish."""
-    return json.dumps({"schema": 1, "revision": revision, **PARTS})
-
-
 def expected(
     log: Sequence[Logged], every: int, out_of_orderness: int = 5_000, shards: int = 32
 ) -> Iterator[tuple[str, dict[str, Any]]]:

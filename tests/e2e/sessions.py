@@ -30,11 +30,6 @@ PARTS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def manifest(revision: int = shop.REVISION) -> str:
-    """Give the text to publish."""
-    return json.dumps({"schema": 1, "revision": revision, **PARTS})
-
-
 def applied(log: Sequence[Logged], out_of_orderness: int = 5_000, shards: int = 32) -> list[Any]:
     """Give the events that are no dead letters, not late and not doubled, in order of arrival."""
     newest: dict[Any, int] = defaultdict(lambda: -1)

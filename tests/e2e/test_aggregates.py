@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from configs.objects import ObjectStore
+from configs.pack import pack
 from stack import Stack
 from tests.e2e import aggregates, sessions, shop
 from tests.e2e.plain import run_plain
@@ -34,7 +36,8 @@ def test_job_equals_cores_and_definition(stack: Stack) -> None:
         delivery="exactly-once", sessions="on", session_gap=sessions.GAP,
         session_max_length=sessions.MAX_LENGTH,
     ) as job:  # fmt: skip
-        job.publish(json.dumps({"schema": 1, "revision": shop.REVISION, **PARTS}))
+        text = json.dumps({"schema": 1, "revision": shop.REVISION, **PARTS})
+        job.publish(pack(text, ObjectStore(stack.object_store.as_uri())))
         half = len(log) // 2
         job.produce(log[:half])
         job.start(parallelism=1)

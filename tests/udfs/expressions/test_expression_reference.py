@@ -305,6 +305,7 @@ def test_same_as_the_library(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1_800)
 @given(*inputs)
 @settings(max_examples=20_000, deadline=None)
 def test_same_as_the_library_at_length(

@@ -92,7 +92,7 @@ class Resident:
         """Give the decoded runs."""
         found = self.runs
         if found is None:
-            found = self.runs = program.machine.decode(self.state.runs)
+            found = self.runs = program.machine.decode(self.state.runs, self.state.time)
         return found
 
     def session_of(self, stitcher: Stitcher) -> Session:

@@ -169,7 +169,10 @@ class _Table:
 
 
 def decode(
-    blob: bytes, rules: Mapping[bytes, CompiledRule], index: ChainIndex | None = None
+    blob: bytes,
+    rules: Mapping[bytes, CompiledRule],
+    index: ChainIndex | None = None,
+    clock: int | None = None,
 ) -> tuple[Runs, int] | None:
     """Read the front of runs. HOT.
 
@@ -177,6 +180,7 @@ def decode(
         blob: What `encode` gave, not empty.
         rules: Those of the machine, by structure hash.
         index: Those that are chains, None if none is.
+        clock: Rule time at which the user was left, ms, if it is known.
 
     Returns:
         The runs, still packed, and how many, at least, were dropped because their rule is not
@@ -206,6 +210,8 @@ def decode(
     if ancestor is None:
         return runs, 0
     runs.dirty = True
+    if clock is not None and clock > chains.newest:
+        chains.newest = clock
     if ancestor.left:
         if runs.packed is not None:
             open_runs(runs, rules)
@@ -253,6 +259,7 @@ def unpack(
     rules: Mapping[bytes, CompiledRule],
     index: ChainIndex | None = None,
     table: Sequence[Predicate] = (),
+    clock: int | None = None,
 ) -> tuple[Runs, int]:
     """Read runs in full.
 
@@ -261,6 +268,7 @@ def unpack(
         rules: Those of the machine, by structure hash.
         index: Those that are chains, None if none is.
         table: The predicates of the machine, by index.
+        clock: Rule time at which the user was left, ms, if it is known.
 
     Returns:
         The runs, and how many were dropped because their rule is not known.
@@ -275,6 +283,8 @@ def unpack(
     unknown = open_runs(runs, rules)
     runs.next_order = max(runs.next_order, front.next_order)
     if front.chains is not None:
+        if clock is not None and clock > front.chains.newest:
+            front.chains.newest = clock
         try:
             unknown += handover.take_over(runs, index, front.chains, tail, rules, table)
         except (IndexError, ValueError) as error:

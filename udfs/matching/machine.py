@@ -173,20 +173,23 @@ class Machine:
         self._open(runs)
         return census.live_runs(runs, self._chains, now)
 
-    def decode(self, blob: bytes) -> Runs:
+    def decode(self, blob: bytes, clock: int | None = None) -> Runs:
         """Read the runs of a user; those of unknown rules are dropped and counted. HOT.
 
         Args:
             blob: What `encode` gave; no bytes for no runs.
+            clock: Rule time at which the user was left, ms, if it is known: a run of another rule
+                set whose time was over by then is not taken over. Bits do not tell when they were
+                looked at last.
 
         Raises:
             StateIncompatible: Another version, or broken.
         """
         if not blob:
             return Runs()
-        found = codec.decode(blob, self._by_hash, self._chains)
+        found = codec.decode(blob, self._by_hash, self._chains, clock)
         if found is None:
-            found = codec.unpack(blob, self._by_hash, self._chains, self._predicates)
+            found = codec.unpack(blob, self._by_hash, self._chains, self._predicates, clock)
             found[0].dirty = True
         runs, unknown = found
         if runs.dirty:

@@ -147,7 +147,7 @@ def _run_sets(
     """Give what one rule set after the other finds; a set without events never sees the user."""
     before: Machine | None = None
     events = iter(events_of([one for log in logs for one in log]))
-    blob = b""
+    blob, clock = b"", None
     found: list[object] = []
     previous: list[dict[str, Any]] = []
     for specs, way, log in zip(sets, ways, logs, strict=True):
@@ -158,13 +158,29 @@ def _run_sets(
         )  # fmt: skip
         previous = specs
         if log:
-            runs = machine.decode(blob)
+            runs = machine.decode(blob, clock)
             for _ in log:
                 event = next(events)
+                clock = event.event_time
                 found.append(advance(machine, runs, event))
             found.append((machine.live_runs(runs, event.event_time), dict(machine.overflowed)))
             blob = machine.encode(runs)
     return found
+
+
+def test_a_run_that_was_over_does_not_time_out_under_the_next_set() -> None:
+    """Nobody asked for its time-out when its time was over, at an event that no rule takes."""
+    step = {"event": "a", "where": None}
+    pair, three, one = rules_of([([step] * n, 3, "no_skip", {}) for n in (2, 3, 1)])
+    sets = [
+        [],
+        [three, pair | {"within": "20ms", "state": "finish_old", "version": 2}],
+        [pair, one, three | {"timeouts": True}],
+    ]
+    logs = [[], [("a", 0, {}), ("b", 3, {})], [("a", 0, {})]]
+    expected = _run_sets(sets, ["alone"] * 3, logs)
+    for way in ("after", "restored"):
+        assert _run_sets(sets, [way] * 3, logs) == expected
 
 
 def test_finishing_rules_keep_their_runs() -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from hashlib import md5
 from typing import Any
 
-from tests.e2e import independent, shop
+from tests.e2e.admission import admitted
 from tests.e2e.traffic import Logged
 from tests.udfs.aggregation.brute import brute, close
 from tests.udfs.aggregation.specs import FUNCTIONS, spec
 
-MINUTE = 60_000
 WINDOWS: tuple[Any, ...] = (
     "lifetime",
     {"sliding": "10m"},
@@ -61,50 +58,23 @@ PARTS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def expected(
-    log: Sequence[Logged], every: int, out_of_orderness: int = 5_000, shards: int = 32
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def expected(log: Sequence[Logged], every: int) -> Iterator[tuple[str, dict[str, Any]]]:
     """Give the values at some payments: id of the event, and name to value.
 
     Args:
         log: The records.
         every: Only one of so many payments: by the definition each costs a lot.
-        out_of_orderness: Of the job, ms.
-        shards: Of the job.
     """
-    newest: dict[Any, int] = defaultdict(lambda: -1)
-    ids: dict[str, deque[tuple[int, str]]] = defaultdict(deque)
-    clocks: dict[str, int] = defaultdict(int)
     seen: dict[str, list[dict[str, Any]]] = defaultdict(list)
     payments = 0
-    for key, value, partition, _ in log:
-        if independent.refusal(key, value, shop.MAX_EVENT_BYTES) is not None:
-            continue
-        assert key is not None
-        assert value is not None
-        event = json.loads(value)
-        user, time = event["user_id"], event["event_time"]
-        clock = md5(key).digest()[0] * shards // 256, partition
-        firing = newest[clock] - out_of_orderness
-        newest[clock] = max(newest[clock], time)
-        now = max(time, clocks[user])
-        known = ids[user]
-        while known and now - known[0][0] >= 10 * MINUTE:
-            known.popleft()
-        if any(event["event_id"] == one for _, one in known):
-            continue
-        if len(known) == 256:
-            known.popleft()
-        known.append((now, event["event_id"]))
-        seen[user].append(event)
-        if time < firing:
-            continue
-        clocks[user] = now
-        if event["event_type"] == "pay":
+    for event, now, late in admitted(log):
+        own = seen[event["user_id"]]
+        own.append(event)
+        if not late and event["event_type"] == "pay":
             payments += 1
             if payments % every == 0:
-                at = max(now, *(one["event_time"] for one in seen[user]))
-                yield event["event_id"], values(seen[user], at)
+                at = max(now, *(one["event_time"] for one in own))
+                yield event["event_id"], values(own, at)
 
 
 def values(events: list[dict[str, Any]], at: int) -> dict[str, Any]:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict, deque
 from collections.abc import Sequence
-from hashlib import md5
 from typing import Any
 
-from tests.e2e import independent, shop
+from tests.e2e.admission import admitted
 from tests.e2e.traffic import Logged
 from udfs.stitching import stitch
 
 GAP = "40s"
 MAX_LENGTH = "5m"
-MINUTE = 60_000
 
 PARTS: dict[str, Any] = {
     "rules": [],
@@ -30,35 +26,9 @@ PARTS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def applied(log: Sequence[Logged], out_of_orderness: int = 5_000, shards: int = 32) -> list[Any]:
+def applied(log: Sequence[Logged]) -> list[Any]:
     """Give the events that are no dead letters, not late and not doubled, in order of arrival."""
-    newest: dict[Any, int] = defaultdict(lambda: -1)
-    ids: dict[str, deque[tuple[int, str]]] = defaultdict(deque)
-    clocks: dict[str, int] = defaultdict(int)
-    found = []
-    for key, value, partition, _ in log:
-        if independent.refusal(key, value, shop.MAX_EVENT_BYTES) is not None:
-            continue
-        assert key is not None
-        assert value is not None
-        event = json.loads(value)
-        user, time = event["user_id"], event["event_time"]
-        clock = md5(key).digest()[0] * shards // 256, partition
-        firing = newest[clock] - out_of_orderness
-        newest[clock] = max(newest[clock], time)
-        now = max(time, clocks[user])
-        known = ids[user]
-        while known and now - known[0][0] >= 10 * MINUTE:
-            known.popleft()
-        if any(event["event_id"] == one for _, one in known):
-            continue
-        if len(known) == 256:
-            known.popleft()
-        known.append((now, event["event_id"]))
-        if time >= firing:
-            clocks[user] = now
-            found.append(event)
-    return found
+    return [event for event, _, late in admitted(log) if not late]
 
 
 def compare(got: Sequence[dict[str, Any]], log: Sequence[Logged]) -> int:

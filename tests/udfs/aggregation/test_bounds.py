@@ -7,11 +7,14 @@ import random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from udfs.aggregation import Plan, log
+from udfs.aggregation.operations.factory import operation
 from udfs.events.event import Event
 
-HOUR_MS = 3_600_000
+numbers = st.integers(-(2**40), 2**40)
 
 
 def event(time: int, **props: Any) -> Event:
@@ -155,3 +158,16 @@ def test_sums_at_the_edge() -> None:
     assert plan.counters["not_finite"] == 3
     plan.update(state, event(1, x=-(2**63)))
     assert plan.read(state, ["s"], 1) == {"s": 2**63 - 2}
+
+
+@given(st.data())
+def test_delete_undoes_merge(data: st.DataObject) -> None:
+    """Of every operation that says so: the value is that of what is left."""
+    for function in ("count", "sum", "avg", "variance", "kurtosis", "histogram"):
+        made = operation(function, None, None, value=True)
+        assert made.invertible
+        item = st.sampled_from("abc") if made.kind == "text" else numbers
+        left = data.draw(st.lists(item, min_size=1, max_size=6))
+        gone = data.draw(st.lists(item, min_size=1, max_size=6))
+        whole = made.merge(made.fold(gone), made.fold(left))
+        assert made.finalize(made.delete(whole, made.fold(gone))) == made.direct(left)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from udfs.aggregation.operations.approx_percentile import ApproxPercentile
 from udfs.aggregation.operations.approx_unique_count import ApproxUniqueCount
@@ -71,10 +71,3 @@ def operation(function: str, k: int | None, q: Sequence[float] | None, *, value:
     if function == "histogram":
         return Histogram(k, MAX_DISTINCT)
     return _PLAIN[function]()
-
-
-def describe(made: Operation) -> dict[str, Any]:
-    """Give the flags, for ``millrace aggregates plan``."""
-    return {
-        name: getattr(made, name) for name in ("kind", "key", "invertible", "bounded", "ordered")
-    }

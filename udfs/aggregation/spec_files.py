@@ -9,8 +9,7 @@ import msgspec
 
 from udfs.aggregation.plan import Plan
 from udfs.errors import ConfigInvalid, Fault
-from udfs.matching.rule_files import read_json
-from udfs.matching.wording import printable
+from udfs.matching.rule_files import in_file, read_json
 
 
 class SpecFile(msgspec.Struct, frozen=True):
@@ -37,13 +36,7 @@ class SpecFile(msgspec.Struct, frozen=True):
         try:
             return Plan.compile(self.specs, where=self.place)
         except ConfigInvalid as error:
-            raise ConfigInvalid(map(self._told, error.faults)) from None
-
-    def _told(self, fault: Fault) -> Fault:
-        where = fault.where
-        if self.alone:
-            where = where.replace(f"{self.place}[0]", self.place, 1)
-        return Fault(printable(f"{self.name}: {where}"), fault.problem, fault.cure)
+            raise in_file(error, self.name, self.place, alone=self.alone) from None
 
 
 def read_spec_file(path: Path) -> SpecFile:

@@ -49,13 +49,31 @@ class RuleFile(msgspec.Struct, frozen=True):
         try:
             return Stream(self.rules, where=self.place)
         except ConfigInvalid as error:
-            raise ConfigInvalid(map(self._told, error.faults)) from None
+            raise in_file(error, self.name, self.place, alone=self.alone) from None
 
-    def _told(self, fault: Fault) -> Fault:
-        where = fault.where
-        if self.alone:
-            where = where.replace(f"{self.place}[0]", self.place, 1)
-        return Fault(printable(f"{self.name}: {where}"), fault.problem, fault.cure)
+
+def in_file(error: ConfigInvalid, name: str, place: str, *, alone: bool) -> ConfigInvalid:
+    """Give the faults of a list that lies in a file, each with the file's name.
+
+    Args:
+        error: With the faults.
+        name: Of the file.
+        place: JSON path of the list.
+        alone: The file holds the only member of the list, not the list.
+    """
+    return ConfigInvalid(
+        [
+            Fault(
+                printable(
+                    f"{name}: "
+                    + (fault.where.replace(f"{place}[0]", place, 1) if alone else fault.where)
+                ),
+                fault.problem,
+                fault.cure,
+            )
+            for fault in error.faults
+        ]
+    )
 
 
 def read_rules(path: Path) -> RuleFile:

@@ -23,21 +23,17 @@ ALLOWED: dict[str, set[str]] = {
     "udfs.slices": set(),
     "udfs.sharding": {"udfs.errors"},
     "udfs.events": {"udfs.errors", "udfs.schemas"},
+    "udfs.terminal": {"udfs.events", "udfs.errors"},
     "udfs.expressions": {"udfs.events", "udfs.errors", "udfs.schemas"},
     "udfs.aggregation": {
-        "udfs.expressions", "udfs.events", "udfs.errors", "udfs.schemas",
-        # What both commands read files and talk to the terminal with.
-        "udfs.matching.console", "udfs.matching.event_lines", "udfs.matching.rule_files",
-        "udfs.matching.wording",
+        "udfs.expressions", "udfs.events", "udfs.errors", "udfs.schemas", "udfs.slices",
+        "udfs.terminal",
     },
     "udfs.matching": {
         "udfs.expressions", "udfs.events", "udfs.errors", "udfs.schemas", "udfs.slices",
+        "udfs.terminal",
     },
-    "udfs.stitching": {
-        "udfs.events", "udfs.errors", "udfs.schemas",
-        # What both commands read files and talk to the terminal with.
-        "udfs.matching.console", "udfs.matching.event_lines", "udfs.matching.wording",
-    },
+    "udfs.stitching": {"udfs.events", "udfs.errors", "udfs.schemas", "udfs.terminal"},
     "udfs.scoring": {"feature_dist.store", "udfs.errors", "udfs.schemas"},
     "udfs.features": {"feature_dist", "udfs.errors", "udfs.schemas", "udfs.sharding"},
     "udfs.decisions": {

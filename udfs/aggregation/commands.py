@@ -15,9 +15,9 @@ from udfs.aggregation.plan import Plan
 from udfs.aggregation.similar import Near, Shared, near, shared
 from udfs.aggregation.spec_files import read_spec_file
 from udfs.errors import ConfigInvalid, Fault, InvalidEvent, MillraceError
-from udfs.matching.console import many, opened, progressing, say
-from udfs.matching.event_lines import read_events
-from udfs.matching.wording import printable
+from udfs.terminal.console import many, opened, progressing, say
+from udfs.terminal.event_lines import read_events
+from udfs.terminal.wording import printable
 
 app: Final = typer.Typer(no_args_is_help=True, help="Check, compare and try aggregates.")
 

@@ -9,7 +9,7 @@ import msgspec
 
 from udfs.aggregation.plan import Plan
 from udfs.errors import ConfigInvalid, Fault
-from udfs.matching.rule_files import in_file, read_json
+from udfs.terminal.json_files import in_file, read_json
 
 
 class SpecFile(msgspec.Struct, frozen=True):

@@ -13,19 +13,20 @@ from rich.console import Console
 
 from udfs.errors import ConfigInvalid, Fault, InvalidEvent, MillraceError
 from udfs.events.event import Event
-from udfs.matching.console import many, opened, progressing, say
 from udfs.matching.draw import svg
-from udfs.matching.event_lines import Line, read_events
 from udfs.matching.explain import explain
 from udfs.matching.flip200 import to_rule
 from udfs.matching.graph import graph_of, mermaid
 from udfs.matching.layout import TooLargeError
 from udfs.matching.machine import Machine
 from udfs.matching.narrate import narrate
-from udfs.matching.rule_files import RuleFile, read_json, read_rules
+from udfs.matching.rule_files import RuleFile, read_rules
 from udfs.matching.stream import Stream
 from udfs.matching.trial import SHOWN_REFUSALS, Trial, run
-from udfs.matching.wording import printable
+from udfs.terminal.console import many, opened, progressing, say
+from udfs.terminal.event_lines import Line, read_events
+from udfs.terminal.json_files import read_json
+from udfs.terminal.wording import printable
 
 app: Final = typer.Typer(no_args_is_help=True, help="Check, try and explain rules.")
 

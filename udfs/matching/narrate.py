@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from udfs.matching.console import many
 from udfs.matching.courses import Course, Explanation
 from udfs.matching.judge import Refusal
-from udfs.matching.wording import clock, printable
+from udfs.terminal.console import many
+from udfs.terminal.wording import clock, printable
 
 _STYLES = {"match": "bold green", "open": "cyan", "held": "cyan"}
 _OTHER = "yellow"

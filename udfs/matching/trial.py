@@ -8,8 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from udfs.errors import InvalidEvent
-from udfs.matching.event_lines import Line
 from udfs.matching.stream import Stream
+from udfs.terminal.event_lines import Line
 
 SHOWN_REFUSALS: Final = 20
 """Refused lines that are told one by one; the rest is counted."""
@@ -49,7 +49,7 @@ def run(
 
     Args:
         stream: With the rules.
-        lines: As `udfs.matching.event_lines.read_events` gives them.
+        lines: As `udfs.terminal.event_lines.read_events` gives them.
         end_time: Moves all clocks on at the end, ms since the epoch.
         found: Gets each match.
         refused: Gets number and fault of the first `SHOWN_REFUSALS` lines that are refused.

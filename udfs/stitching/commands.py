@@ -12,8 +12,6 @@ from rich.console import Console
 
 from udfs.errors import ConfigInvalid, Fault, InvalidEvent, MillraceError
 from udfs.events.event import Event
-from udfs.matching.console import Shown, many, opened, progressing, say
-from udfs.matching.event_lines import Line, read_events
 from udfs.stitching.batch import Whole
 from udfs.stitching.counts import Counts
 from udfs.stitching.draw import tree
@@ -21,6 +19,8 @@ from udfs.stitching.flat import pages
 from udfs.stitching.html_page import page
 from udfs.stitching.settings import Caps, Settings, duration
 from udfs.stitching.stream import Stream
+from udfs.terminal.console import Shown, many, opened, progressing, say
+from udfs.terminal.event_lines import Line, read_events
 
 app: Final = typer.Typer(no_args_is_help=True, help="Make sessions of events, and draw them.")
 

@@ -7,9 +7,9 @@ from typing import Any
 from rich.text import Text
 from rich.tree import Tree
 
-from udfs.matching.console import many
-from udfs.matching.wording import clock
 from udfs.stitching.wording import DWELLS, ENDINGS, arrow, lasting, page_name, shown
+from udfs.terminal.console import many
+from udfs.terminal.wording import clock
 
 
 def tree(record: dict[str, Any]) -> Tree:

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any, Final
 
-from udfs.matching.console import many
-from udfs.matching.wording import clock, printable
 from udfs.stitching.wording import DWELLS, ENDINGS, arrow, lasting, shown
+from udfs.terminal.console import many
+from udfs.terminal.wording import clock, printable
 
 _WIDTH: Final = 1_000
 _THINNEST: Final = 4

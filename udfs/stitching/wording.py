@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from udfs.matching.wording import printable
+from udfs.terminal.wording import printable
 
 LONGEST: Final = 80
 """Characters of an id that are shown."""

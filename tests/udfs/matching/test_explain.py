@@ -13,8 +13,8 @@ from tests.udfs.matching.differential.cases import draw
 from tests.udfs.matching.differential.ours import answer, rule_of
 from udfs.errors import ConfigInvalid
 from udfs.events.event import Event
-from udfs.matching import console, judge, wording
 from udfs.matching import explain as module
+from udfs.matching import judge, wording
 from udfs.matching.courses import Course
 from udfs.matching.explain import MOST, Explainer, explain
 
@@ -207,7 +207,7 @@ def test_faults_are_refused() -> None:
         explain([rule(A), rule()], [])
 
 
-@pytest.mark.parametrize("unit", [module, judge, wording, console], ids=lambda unit: unit.__name__)
+@pytest.mark.parametrize("unit", [module, judge, wording], ids=lambda unit: unit.__name__)
 def test_examples(unit: Any) -> None:
     """Those in the docstrings."""
     assert doctest.testmod(unit).failed == 0

@@ -15,8 +15,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.text import Text
 
 from udfs.errors import MillraceError
-from udfs.matching.event_lines import Line
-from udfs.matching.wording import printable
+from udfs.terminal.event_lines import Line
+from udfs.terminal.wording import printable
 
 _EVERY: Final = 1_000
 """Events between two looks at the progress."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from udfs.aggregation.kinds import TAKES, Take
 from udfs.aggregation.specs import normal_text
 from udfs.expressions import EvaluationError, text_of
+from udfs.expressions.ladder import Comparison, Ladder, comparison_of, sort_out
 
 if TYPE_CHECKING:
     from udfs.aggregation.parts import Parts
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from udfs.aggregation.stream import Stream
     from udfs.events.event import Event
     from udfs.expressions import Expression
+    from udfs.slices import Work
 
 MAX_GROUP_CHARS: Final = 1_024
 """Longer texts name no group: the event is passed over, for aggregates by that group."""
@@ -28,38 +30,73 @@ _Values: TypeAlias = tuple[tuple[_Value | None, _Kinds], ...]
 _Groups: TypeAlias = tuple[
     tuple[_Value, tuple[tuple[_Value | None, tuple[tuple[Take | None, "Stream"], ...]], ...]], ...
 ]
-_Ways: TypeAlias = tuple[tuple[_Test | None, _Values, _Groups], ...]
-"""Per condition, per value, per kind of value the streams that take it; then those by group."""
+_Way: TypeAlias = tuple[_Test | None, _Values, _Groups]
+"""A condition, per value, per kind of value the streams that take it; then those by group."""
+
+
+class _Ways(NamedTuple):
+    """Where the events of a type go.
+
+    Args:
+        asked: Each condition is asked.
+        ladders: Conditions that compare one property are looked up together: a way with its
+            condition, and without.
+    """
+
+    asked: tuple[_Way, ...]
+    ladders: tuple[Ladder[tuple[_Way, _Way]], ...]
+
+
+_NOWHERE: Final = _Ways((), ())
 
 
 class Intake:
     """Leads events to the streams of a plan.
 
-    Args:
-        parts: Of the plan.
-
     Attributes:
         event_types: Types that concern any stream, None for all.
+        tidy: Drops what no reading of a state needs any more.
+        tidy_every_ms: How often that is done, event time.
     """
 
-    def __init__(self, parts: Parts) -> None:
-        pairs = list(zip(parts.members, parts.streams, strict=True))
-        self._wheres = {
-            normal_text(spec.where): spec.where for spec, _ in pairs if spec.where is not None
-        }
-        types = sorted({name for spec, _ in pairs for name in spec.events or ()})
-        self._untyped = self._ways([pair for pair in pairs if pair[0].events is None])
-        self._index = {
-            name: self._ways(
-                [pair for pair in pairs if pair[0].events is None or name in pair[0].events]
-            )
-            for name in types
-        }
-        self.event_types: frozenset[str] | None = None if self._untyped else frozenset(types)
+    def __init__(self) -> None:
+        self.tidy: Callable[[State], None] = _nothing
+        self.tidy_every_ms = 1
+        self._wheres: dict[str, Expression] = {}
+        self._untyped = _NOWHERE
+        self._index: dict[str, _Ways] = {}
+        self.event_types: frozenset[str] | None = frozenset()
         self._value_errors = 0
         self._not_finite = 0
         self._group_errors = 0
         self._group_too_long = 0
+
+    @classmethod
+    def making(cls, parts: Parts) -> Work[Intake]:
+        """Index the streams of a plan, an event type at a time.
+
+        Args:
+            parts: Of the plan.
+        """
+        intake = cls()
+        of_all: list[_Member] = []
+        by_type: dict[str, list[_Member]] = {}
+        for spec, stream in zip(parts.members, parts.streams, strict=True):
+            member = _Member(spec, stream)
+            if member.where is not None and spec.where is not None:
+                intake._wheres[member.where] = spec.where
+            if spec.events is None:
+                of_all.append(member)
+            for name in spec.events or ():
+                by_type.setdefault(name, []).append(member)
+            yield
+        if of_all:
+            intake._untyped = intake._ways(of_all)
+        for name, members in by_type.items():
+            intake._index[name] = intake._ways([*of_all, *members])
+            yield
+        intake.event_types = None if of_all else frozenset(by_type)
+        return intake
 
     @property
     def counters(self) -> dict[str, int]:
@@ -80,12 +117,15 @@ class Intake:
             event: In order of arrival.
         """
         ways = self._index.get(event.event_type, self._untyped)
-        if not ways:
+        if ways is _NOWHERE:
             return
         time = event.event_time
-        if time > state.newest:  # noqa: PLR1730 - max() costs twice as much
+        if time > state.newest:
             state.newest = time
-        for test, values, groups in ways:
+            if time >= state.tidy_at:
+                state.tidy_at = self.next_tidying(time)
+                self.tidy(state)
+        for test, values, groups in _climbed(ways, event) if ways.ladders else ways.asked:
             if test is not None and not test(event, None, None):
                 continue
             for value_of, kinds in values:
@@ -110,6 +150,10 @@ class Intake:
                                 stream.update(state, time, item)
             if groups:
                 self._grouped(state, event, time, groups)
+
+    def next_tidying(self, time: int) -> int:
+        """Give the event time after another one at which a state is tidied."""
+        return (time // self.tidy_every_ms + 1) * self.tidy_every_ms
 
     def _value(self, value_of: _Value, event: Event) -> Any:
         """Give the value, None if there is none."""
@@ -153,34 +197,68 @@ class Intake:
             return None
         return text
 
-    def _ways(self, pairs: list[tuple[Spec, Stream]]) -> _Ways:
+    def _ways(self, members: list[_Member]) -> _Ways:
         """Order what concerns an event type by condition, group, value and kind."""
-        by_test: dict[str | None, list[tuple[Spec, Stream]]] = {}
-        for pair in pairs:
-            by_test.setdefault(normal_text(pair[0].where), []).append(pair)
-        return tuple(
-            (
-                self._wheres[text].test if text is not None else None,
-                _values([pair for pair in same if pair[0].group_by is None]),
-                _groups([pair for pair in same if pair[0].group_by is not None]),
-            )
-            for text, same in by_test.items()
-        )
+        by_test: dict[str | None, list[_Member]] = {}
+        for member in members:
+            by_test.setdefault(member.where, []).append(member)
+        made: list[tuple[Comparison | None, tuple[_Way, _Way]]] = []
+        for text, same in by_test.items():
+            values = _values([one for one in same if one.group_by is None])
+            groups = _groups([one for one in same if one.group_by is not None])
+            test = None if text is None else self._wheres[text].test
+            made.append((comparison_of(text), ((test, values, groups), (None, values, groups))))
+        ladders, asked = sort_out(made)
+        return _Ways(tuple(way for way, _ in asked), ladders)
 
 
-def _values(pairs: list[tuple[Spec, Stream]]) -> _Values:
-    by_value: dict[str | None, dict[str, list[tuple[Spec, Stream]]]] = {}
-    for pair in pairs:
-        kinds = by_value.setdefault(normal_text(pair[0].value), {})
-        kinds.setdefault("event" if pair[1].bare else _kind(pair), []).append(pair)
+def _climbed(ways: _Ways, event: Event) -> list[_Way]:
+    """Give the ways that an event may go; those whose condition is known to hold without it."""
+    found = [*ways.asked]
+    for ladder in ways.ladders:
+        holding = ladder.holding(event.props)
+        if holding is None:
+            found += [way for way, _ in ladder.members]
+        else:
+            found += [sure for _, sure in holding]
+    return found
+
+
+def _nothing(state: State) -> None:
+    """Drop nothing."""
+
+
+class _Member:
+    """A stream with a spec that reads it, and what tells its expressions apart."""
+
+    __slots__ = ("group_by", "spec", "stream", "value", "where")
+
+    def __init__(self, spec: Spec, stream: Stream) -> None:
+        self.spec = spec
+        self.stream = stream
+        self.where = normal_text(spec.where)
+        self.value = normal_text(spec.value)
+        self.group_by = normal_text(spec.group_by)
+
+    @property
+    def value_of(self) -> _Value | None:
+        """What gives its value, None for the event itself."""
+        return None if self.spec.value is None else self.spec.value.value
+
+
+def _values(members: list[_Member]) -> _Values:
+    by_value: dict[str | None, dict[str, list[_Member]]] = {}
+    for one in members:
+        kinds = by_value.setdefault(one.value, {})
+        kinds.setdefault("event" if one.stream.bare else one.stream.kind, []).append(one)
     return tuple(
         (
-            _evaluate(next(iter(kinds.values()))[0][0].value),
+            next(iter(kinds.values()))[0].value_of,
             tuple(
                 (
                     TAKES.get(kind),
-                    tuple(stream for _, stream in same),
-                    tuple(stream.update for _, stream in same),
+                    tuple(one.stream for one in same),
+                    tuple(one.stream.update for one in same),
                 )
                 for kind, same in kinds.items()
             ),
@@ -189,33 +267,24 @@ def _values(pairs: list[tuple[Spec, Stream]]) -> _Values:
     )
 
 
-def _groups(pairs: list[tuple[Spec, Stream]]) -> _Groups:
-    by_group: dict[str | None, dict[str | None, list[tuple[Spec, Stream]]]] = {}
-    for pair in pairs:
-        values = by_group.setdefault(normal_text(pair[0].group_by), {})
-        values.setdefault(normal_text(pair[0].value), []).append(pair)
+def _groups(members: list[_Member]) -> _Groups:
+    by_group: dict[str | None, dict[str | None, list[_Member]]] = {}
+    for one in members:
+        by_group.setdefault(one.group_by, {}).setdefault(one.value, []).append(one)
     made = []
     for values in by_group.values():
-        group_by = next(iter(values.values()))[0][0].group_by
+        group_by = next(iter(values.values()))[0].spec.group_by
         assert group_by is not None
         made.append(
             (
                 group_by.value,
                 tuple(
                     (
-                        _evaluate(same[0][0].value),
-                        tuple((TAKES.get(_kind(pair)), pair[1]) for pair in same),
+                        same[0].value_of,
+                        tuple((TAKES.get(one.stream.kind), one.stream) for one in same),
                     )
                     for same in values.values()
                 ),
             )
         )
     return tuple(made)
-
-
-def _kind(pair: tuple[Spec, Stream]) -> str:
-    return pair[1].kind
-
-
-def _evaluate(value: Expression | None) -> _Value | None:
-    return None if value is None else value.value

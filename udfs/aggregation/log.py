@@ -17,6 +17,7 @@ import msgspec
 
 from udfs.aggregation.chunks import pack, unpack
 from udfs.aggregation.kinds import taken
+from udfs.errors import StateIncompatible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +70,10 @@ class Tile(msgspec.Struct, array_like=True, gc=False):
     is_block: bool = False
 
 
+_tiles = msgspec.msgpack.Decoder(list[Tile]).decode
+_NO_TILES: Final = msgspec.Raw(b"\x90")
+
+
 class Log(msgspec.Struct, array_like=True, gc=False):
     """Entries of one stream, ordered by time and arrival.
 
@@ -79,8 +84,8 @@ class Log(msgspec.Struct, array_like=True, gc=False):
         times: Of the open entries: distances from `base`, 4 bytes each, the lowest first.
         code: How `items` is written.
         items: Of the open entries.
-        tiles: Sealed entries before the open ones.
-        blocks: Sealed entries before the tiles.
+        tiles: Sealed entries before the open ones; see `tiles_of`.
+        blocks: Sealed entries before the tiles; see `blocks_of`.
         cut: Time, ms, up to which entries went because there were too many.
     """
 
@@ -90,19 +95,61 @@ class Log(msgspec.Struct, array_like=True, gc=False):
     times: bytes
     code: int
     items: bytes
-    tiles: list[Tile] = []
-    blocks: list[Tile] = []
+    tiles: msgspec.Raw = _NO_TILES
+    blocks: msgspec.Raw = _NO_TILES
     cut: int = NEVER
 
+    @property
     def newest(self) -> int:
-        """Give the time of the latest entry, ms; `NEVER` if there is none."""
+        """Time of the latest entry, ms; `NEVER` if there is none."""
         if self.count:
             return self.last
-        sealed = self.tiles or self.blocks
+        sealed = sealed_of(self)
         return sealed[-1].last if sealed else NEVER
 
 
-_tiles_of = msgspec.msgpack.Decoder(list[Tile]).decode
+def tiles_of(log: Log) -> list[Tile]:
+    """Give the tiles, decoded when they are first looked at: an event touches only what is open."""
+    found: Any = log.tiles
+    if type(found) is msgspec.Raw:
+        found = _decode_tiles(found)
+        log.tiles = found  # it is encoded as what it was decoded from
+    tiles: list[Tile] = found
+    return tiles
+
+
+def blocks_of(log: Log) -> list[Tile]:
+    """Give the blocks, decoded likewise."""
+    found: Any = log.blocks
+    if type(found) is msgspec.Raw:
+        found = _decode_tiles(found)
+        log.blocks = found
+    blocks: list[Tile] = found
+    return blocks
+
+
+def sealed_of(log: Log) -> list[Tile]:
+    """Give the tiles, or the blocks if there is no tile."""
+    return tiles_of(log) or blocks_of(log)
+
+
+def is_open(log: Log) -> bool:
+    """Tell whether nothing is sealed. HOT: nothing is decoded."""
+    return not (_any(log.tiles) or _any(log.blocks))
+
+
+def _any(sealed: Any) -> bool:
+    """Tell whether there is anything in tiles that may not be decoded yet."""
+    return len(memoryview(sealed)) > 1 if type(sealed) is msgspec.Raw else bool(sealed)
+
+
+def _decode_tiles(raw: Any) -> list[Tile]:
+    try:
+        return _tiles(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StateIncompatible(
+            f"sealed values of an aggregate are damaged ({error}): restore another checkpoint"
+        ) from error
 
 
 def new(times: Sequence[int], items: Sequence[Any]) -> Log:
@@ -207,8 +254,7 @@ def drop(log: Log, floor: int) -> None:
         log: Changed in place.
         floor: Time, ms, up to which entries are not needed; tiles that reach beyond it stay whole.
     """
-    for name in ("blocks", "tiles"):
-        sealed = getattr(log, name)
+    for name, sealed in (("blocks", blocks_of(log)), ("tiles", tiles_of(log))):
         if sealed and sealed[0].last <= floor:
             setattr(log, name, [tile for tile in sealed if tile.last > floor])
         if sealed and sealed[-1].last > floor:
@@ -232,14 +278,13 @@ def insert(log: Log, time: int, item: Any, kept: Sequence[Operation], *, bare: b
     Returns:
         How many entries were dropped because the log was full.
     """
-    sealed = log.tiles or log.blocks
-    if not sealed or (log.count and log.base <= time) or time >= sealed[-1].last:
+    if (log.count and log.base <= time) or is_open(log) or time >= sealed_of(log)[-1].last:
         times, items = opened(log)
         dropped = 0
         if times and max(time, log.last) - min(time, log.base) > _LONGEST:
             dropped = _add(log, _tile(times, items, kept), kept)
             times, items = [], []
-            if time < log.tiles[-1].last:
+            if time < tiles_of(log)[-1].last:
                 log.count = 0
                 log.times = log.items = b""
                 return dropped + insert(log, time, item, kept, bare=bare)
@@ -249,18 +294,18 @@ def insert(log: Log, time: int, item: Any, kept: Sequence[Operation], *, bare: b
             items.insert(place, item)
         _open(log, times, items)
         return dropped
-    if log.tiles and (log.tiles[0].first <= time or not log.blocks):
-        log.tiles = _inserted(log.tiles, time, item, kept, bare=bare)
+    tiles, blocks = tiles_of(log), blocks_of(log)
+    if tiles and (tiles[0].first <= time or not blocks):
+        tiles[:] = _inserted(tiles, time, item, kept, bare=bare)
         return 0
-    place = _holder(log.blocks, time)
-    tiles = _inserted(inside(log.blocks[place]), time, item, kept, bare=bare)
-    log.blocks = [*log.blocks[:place], _block(tiles, kept), *log.blocks[place + 1 :]]
+    place = _holder(blocks, time)
+    blocks[place] = _block(_inserted(inside(blocks[place]), time, item, kept, bare=bare), kept)
     return 0
 
 
 def inside(block: Tile) -> list[Tile]:
     """Give the tiles of a block."""
-    return _tiles_of(block.packed)
+    return _decode_tiles(block.packed)
 
 
 def entries(tile: Tile) -> tuple[list[int], list[Any]]:
@@ -290,14 +335,16 @@ def _open(log: Log, times: Sequence[int], items: Sequence[Any]) -> None:
 
 def _add(log: Log, tile: Tile, kept: Sequence[Operation]) -> int:
     """Put a tile behind the others."""
-    log.tiles = [*log.tiles, tile]
-    if len(log.tiles) < TILES:
+    tiles = tiles_of(log)
+    tiles.append(tile)
+    if len(tiles) < TILES:
         return 0
-    log.blocks = [*log.blocks, _block(log.tiles[:BLOCK], kept)]
-    log.tiles = log.tiles[BLOCK:]
-    if len(log.blocks) <= MAX_BLOCKS:
+    blocks = blocks_of(log)
+    blocks.append(_block(tiles[:BLOCK], kept))
+    del tiles[:BLOCK]
+    if len(blocks) <= MAX_BLOCKS:
         return 0
-    gone, *log.blocks = log.blocks
+    gone = blocks.pop(0)
     log.cut = max(log.cut, gone.last)
     return gone.count
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from udfs.aggregation.operations.operation import Operation
     from udfs.aggregation.specs import Spec
     from udfs.aggregation.windows.window import Window
+    from udfs.slices import Work
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -48,9 +49,6 @@ class Reading(msgspec.Struct, frozen=True):
 class Parts:
     """Streams and readings of specs that are not derived.
 
-    Args:
-        specs: Checked specs.
-
     Attributes:
         streams: Each once.
         members: By stream, a spec that reads it: its types, condition, value and group.
@@ -58,7 +56,7 @@ class Parts:
         cells: Keys of all cells.
     """
 
-    def __init__(self, specs: Sequence[Spec]) -> None:
+    def __init__(self) -> None:
         self.streams: list[Stream] = []
         self.members: list[Spec] = []
         self.readings: dict[str, Reading] = {}
@@ -66,9 +64,20 @@ class Parts:
         self._by_name: dict[tuple[Any, ...], Stream] = {}
         self._operations: dict[tuple[Any, ...], Operation] = {}
         self._windows: dict[tuple[int, int], tuple[Window, str]] = {}
+
+    @classmethod
+    def making(cls, specs: Sequence[Spec]) -> Work[Parts]:
+        """Make the parts of specs, one at a time.
+
+        Args:
+            specs: Checked specs.
+        """
+        parts = cls()
         for spec in specs:
-            self.readings[spec.name] = self._reading(spec)
-        self._hold()
+            parts.readings[spec.name] = parts._reading(spec)
+            yield
+        parts._hold()
+        return parts
 
     @property
     def counters(self) -> dict[str, int]:

@@ -13,23 +13,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 from udfs.aggregation import legacy
 from udfs.aggregation import state as states
+from udfs.aggregation.derived import in_order, needed, reads_of
 from udfs.aggregation.intake import Intake
 from udfs.aggregation.parts import Parts
 from udfs.aggregation.reader import Reader
-from udfs.aggregation.reading import in_order, read_specs
+from udfs.aggregation.reading import reading
 from udfs.aggregation.specs import key_of
 from udfs.aggregation.state import NEVER, State
 from udfs.expressions import EvaluationError
+from udfs.slices import finish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from udfs.aggregation.specs import Spec
     from udfs.aggregation.state import Entries, Entry
     from udfs.aggregation.stream import Stream
     from udfs.events.event import Event
     from udfs.expressions import CodeCache
+    from udfs.slices import Work
 
+_TIDY_AT_LEAST_MS: Final = 3_600_000
 _READERS: Final = 1_000
 """So many different sets of names are remembered."""
 
@@ -39,6 +43,8 @@ class Plan:
 
     Args:
         specs: Checked specs.
+        parts: Of those that are not derived.
+        intake: Of the parts.
 
     Attributes:
         names: Of all aggregates, as given.
@@ -49,14 +55,13 @@ class Plan:
         retention_ms: How long after its last event a user's state matters; None: for ever.
     """
 
-    def __init__(self, specs: Sequence[Spec]) -> None:
+    def __init__(self, specs: Sequence[Spec], parts: Parts, intake: Intake) -> None:
         self.specs = tuple(specs)
         self.names: tuple[str, ...] = tuple(spec.name for spec in specs)
-        self.parts = Parts([spec for spec in specs if spec.derive is None])
-        self._intake = Intake(self.parts)
+        self.parts = parts
+        self._intake = intake
         derived = {one.name: one.derive for one in specs if one.derive is not None}
-        self._reads = {name: derive.values_used for name, derive in derived.items()}
-        self._derived = [(name, derived[name]) for name in in_order(self._reads)[0]]
+        self._derived = [(name, derived[name]) for name in in_order(reads_of(specs))[0]]
         self._hot = tuple(one.name for one in specs if one.tier == "hot")
         self.has_hot = bool(self._hot)
         self._numbered = 0
@@ -71,6 +76,8 @@ class Plan:
         self.retention_ms: int | None = (
             max(bounded, default=0) if len(bounded) == len(retentions) else None
         )
+        self._intake.tidy_every_ms = max(_TIDY_AT_LEAST_MS, max(bounded, default=0) // 4)
+        self._intake.tidy = self.tidy
         self.update: Callable[[State, Event], None] = self._intake.update
         """``update(state, event)`` takes one event in, late or not, in order of arrival. HOT."""
         self._derive_errors = 0
@@ -95,18 +102,28 @@ class Plan:
         Raises:
             ConfigInvalid: With all faults of all specs.
         """
-        return cls(read_specs(specs, cache, where))
+        return finish(cls.compiling(specs, cache, where))
 
-    def only(self, names: Collection[str]) -> Plan:
-        """Give the plan of some aggregates and of what they are derived from.
+    @classmethod
+    def compiling(
+        cls,
+        specs: Sequence[Mapping[str, Any]],
+        cache: CodeCache | None = None,
+        where: str = "aggregates",
+    ) -> Work[Plan]:
+        """Do what `compile` does, a spec at a time."""
+        return (yield from cls.making((yield from reading(specs, cache, where))))
+
+    @classmethod
+    def making(cls, specs: Sequence[Spec]) -> Work[Plan]:
+        """Make the plan of checked specs, piece by piece.
 
         Args:
-            names: Which; unknown ones are passed over.
+            specs: What derived ones read must be among them; see `needed`.
         """
-        needed = self._needed(names)
-        if needed.issuperset(self.names):
-            return self
-        return Plan([spec for spec in self.specs if spec.name in needed])
+        parts = yield from Parts.making([spec for spec in specs if spec.derive is None])
+        intake = yield from Intake.making(parts)
+        return cls(specs, parts, intake)
 
     @property
     def counters(self) -> dict[str, int]:
@@ -126,12 +143,14 @@ class Plan:
             StateIncompatible: Not a blob, or one of a later version.
         """
         if not blob:
-            return State(self._hash, NEVER)
-        if blob[0] == legacy.VERSION:
-            return legacy.read(blob, self._hash, self.specs, self.parts)
-        state = states.decode(blob)
-        if state.plan != self._hash:
-            self._adopt(state)
+            state = State(self._hash, NEVER)
+        elif blob[0] == legacy.VERSION:
+            state = legacy.read(blob, self._hash, self.specs, self.parts)
+        else:
+            state = states.decode(blob)
+            if state.plan != self._hash:
+                self._adopt(state)
+        state.tidy_at = self._intake.next_tidying(state.newest)
         return state
 
     def encode(self, state: State) -> bytes:
@@ -174,6 +193,38 @@ class Plan:
             return values
         return {name: values[name] for name in wanted}
 
+    def cut(self, state: State, names: Iterable[str], at: int) -> dict[str, int]:
+        """Give the aggregates for whose windows there were too many events to keep.
+
+        Args:
+            state: The user's.
+            names: Aggregates that were just read.
+            at: When they were read, ms.
+
+        Returns:
+            By name the time from which none is missing, ms.
+        """
+        found = {}
+        for name in names if state.cut else ():
+            since = max((state.cut.get(base, 0) for base in self.rests_on(name)), default=0)
+            if since > at:
+                found[name] = since
+        return found
+
+    def rests_on(self, name: str) -> frozenset[str]:
+        """Give the aggregates that are worked out for a name: itself, or what it is derived from.
+
+        Args:
+            name: Of an aggregate.
+
+        Raises:
+            KeyError: The plan does not have it.
+        """
+        if name not in self.names:
+            raise KeyError(f"no aggregate {name!r}; there are {sorted(self.names)}")
+        found = (one.name for one in needed(self.specs, [name]))
+        return frozenset(one for one in found if one in self.parts.readings)
+
     def prepare(self, state: State) -> None:
         """Work out what is hot, so that a reading soon after finds it."""
         if self._hot and state.newest >= 0:
@@ -186,26 +237,18 @@ class Plan:
         self._sift(state, lambda stream, entry: stream.forget(entry, newest))
 
     def _reader(self, wanted: tuple[str, ...]) -> Reader:
-        needed = self._needed(wanted)
-        ordered = dict.fromkeys((*wanted, *self.names))
-        base = [name for name in ordered if name in needed and name not in self._reads]
-        missing = needed.difference(self.names)
+        missing = set(wanted).difference(self.names)
         if missing:
             raise KeyError(f"no aggregate {min(missing)!r}; there are {sorted(self.names)}")
-        derived = [(name, derive) for name, derive in self._derived if name in needed]
+        names = {one.name for one in needed(self.specs, wanted)}
+        ordered = dict.fromkeys((*wanted, *self.names))
+        base = [name for name in ordered if name in names and name in self.parts.readings]
+        derived = [(name, derive) for name, derive in self._derived if name in names]
         if len(self._readers) >= _READERS:
             self._readers.clear()
         self._numbered += 1
         reader = self._readers[wanted] = Reader(self._numbered, self.parts, base, derived)
         return reader
-
-    def _needed(self, names: Iterable[str]) -> set[str]:
-        """Add what derived aggregates are derived from."""
-        needed = set(names)
-        for name, _ in reversed(self._derived):
-            if name in needed:
-                needed |= self._reads[name]
-        return needed
 
     def _adopt(self, state: State) -> None:
         """Take over a state that another plan wrote."""

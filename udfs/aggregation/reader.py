@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from udfs.aggregation.sliding import ABSENT
+from udfs.aggregation.sliding import read as read_log
 from udfs.aggregation.windows.window import ALWAYS
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from udfs.aggregation.operations.operation import Operation
     from udfs.aggregation.parts import Parts, Reading
-    from udfs.aggregation.state import Entries, Entry, State
+    from udfs.aggregation.state import Entry, State
     from udfs.aggregation.stream import Stream
     from udfs.expressions import Expression
 
@@ -31,14 +32,21 @@ class _Sliding:
         self.nothing = {one.name: one.operation.nothing for one in readings}
         self._window_ms = window_ms
 
-    def read(self, entry: Entry, at: int) -> _Found | None:
-        found = self.stream.read(entry, self._window_ms, at, self.operations)
+    def read(self, entry: Entry, at: int, cut: dict[str, int]) -> _Found | None:
+        log = entry.log
+        if log is None:
+            return None
+        window_ms = self._window_ms
+        if log.cut > at - window_ms:
+            for name in self.names:
+                cut[name] = max(cut.get(name, 0), log.cut + window_ms)
+        found = read_log(log, at - window_ms, self.operations)
         if found is None:
             return None
         values = dict(zip(self.names, found[0], strict=True))
         if ABSENT in found[0]:
             values = {name: value for name, value in values.items() if value is not ABSENT}
-        return values, found[1]
+        return values, found[1] + window_ms
 
 
 class _Cell:
@@ -56,7 +64,7 @@ class _Cell:
         self._cell = readings[0].cell
         self._read = window.read
 
-    def read(self, entry: Entry, at: int) -> _Found | None:
+    def read(self, entry: Entry, at: int, cut: dict[str, int]) -> _Found | None:  # noqa: ARG002 - the seam
         kept = entry.cells.get(self._cell)
         found = None if kept is None else self._read(kept, at)
         if found is None:
@@ -162,11 +170,14 @@ class Reader:
         for place in places:
             task = tasks[place]
             stream = task.stream
+            if state.cut:
+                for name in task.names:
+                    state.cut.pop(name, None)
             if stream.max_groups is not None:
-                untils[place] = _by_group(values, task, state.groups(stream.key), at)
+                untils[place] = _by_group(values, task, state, at)
                 continue
             entry = entries.get(stream.key)
-            found = None if entry is None else task.read(entry, at)
+            found = None if entry is None else task.read(entry, at, state.cut)
             if found is None:
                 untils[place] = ALWAYS
                 values.update(task.nothing)
@@ -178,16 +189,15 @@ class Reader:
         memo.earliest = min(untils, default=ALWAYS)
 
 
-def _by_group(
-    values: dict[str, Any], task: _Sliding | _Cell, groups: Entries[str] | None, at: int
-) -> int:
+def _by_group(values: dict[str, Any], task: _Sliding | _Cell, state: State, at: int) -> int:
     """Read a task for every group that has events in the window; give until when it stays."""
+    groups = state.groups(task.stream.key)
     for name in task.names:
         values[name] = {}
     earliest = ALWAYS
     for group in groups.keys() if groups else ():
         entry = groups.get(group) if groups else None
-        found = None if entry is None else task.read(entry, at)
+        found = None if entry is None else task.read(entry, at, state.cut)
         if found is not None:
             earliest = min(earliest, found[1])
             for name, value in found[0].items():

@@ -6,11 +6,13 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from udfs.aggregation.derived import in_order, reads_of
 from udfs.aggregation.operations.factory import FUNCTIONS, NEEDS_K
 from udfs.aggregation.read_windows import read_window
 from udfs.aggregation.specs import DEFAULT_GROUPS, TIERS, Spec
 from udfs.errors import ConfigInvalid, ExpressionInvalid, Fault
 from udfs.expressions import CodeCache, Expression, Names, compile_expression
+from udfs.slices import Work
 
 MAX_K: Final = 10_000
 MAX_GROUPS: Final = 100_000
@@ -23,8 +25,8 @@ _OF_DERIVED: Final = ("aggregate", "version", "derive")
 _EVENT: Final = Names(event=True)
 
 
-def read_specs(specs: Any, cache: CodeCache | None, where: str) -> list[Spec]:
-    """Check and compile specs.
+def reading(specs: Any, cache: CodeCache | None, where: str) -> Work[list[Spec]]:
+    """Check and compile specs, one at a time.
 
     Args:
         specs: A list of JSON objects.
@@ -62,6 +64,7 @@ def read_specs(specs: Any, cache: CodeCache | None, where: str) -> list[Spec]:
         elif one.name:
             taken[one.name] = path
         read.append(one)
+        yield
     if not reader.faults:
         _check_circles(read, taken, reader)
     if reader.faults:
@@ -69,29 +72,8 @@ def read_specs(specs: Any, cache: CodeCache | None, where: str) -> list[Spec]:
     return read
 
 
-def in_order(derived: Mapping[str, frozenset[str]]) -> tuple[list[str], list[str]]:
-    """Order derived aggregates so that each comes after those that it reads.
-
-    Args:
-        derived: Name -> names that it reads.
-
-    Returns:
-        The names in order, and those that lie on or behind a circle.
-    """
-    left = dict(derived)
-    order: list[str] = []
-    while True:
-        ready = [name for name, reads in left.items() if not any(read in left for read in reads)]
-        if not ready:
-            return order, list(left)
-        order += ready
-        for name in ready:
-            del left[name]
-
-
 def _check_circles(specs: Sequence[Spec], paths: Mapping[str, str], reader: _Reader) -> None:
-    derived = {one.name: one.derive.values_used for one in specs if one.derive is not None}
-    for name in in_order(derived)[1]:
+    for name in in_order(reads_of(specs))[1]:
         reader.fault(
             f"{paths[name]}.derive",
             f"{name!r} depends on itself, directly or through others",

@@ -7,7 +7,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from udfs.aggregation.kinds import taken
-from udfs.aggregation.log import MIXED, Log, Tile, entries, inside, items_of, opened, times_of
+from udfs.aggregation.log import (
+    MIXED,
+    Log,
+    Tile,
+    blocks_of,
+    entries,
+    inside,
+    is_open,
+    items_of,
+    opened,
+    sealed_of,
+    tiles_of,
+    times_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,8 +46,7 @@ def read(log: Log, floor: int, operations: Sequence[Operation]) -> tuple[list[An
         The values, `ABSENT` for an operation that takes none of the items; and the time of the
         oldest entry in the window, ms. None if it is empty.
     """
-    sealed = log.tiles or log.blocks
-    if sealed and sealed[-1].last > floor:
+    if not is_open(log) and sealed_of(log)[-1].last > floor:
         return _through_tiles(log, floor, operations)
     if not log.count or log.last <= floor:
         return None
@@ -75,7 +87,10 @@ def _through_tiles(log: Log, floor: int, operations: Sequence[Operation]) -> tup
 
 def _parts(log: Log, floor: int) -> list[Tile | _Loose]:
     """Cut a log at a time: whole tiles, and loose entries at the old edge and at the end."""
-    parts: list[Tile | _Loose] = [*_cut(log.blocks, floor), *_cut(log.tiles, floor)]
+    parts: list[Tile | _Loose] = [
+        *_cut(blocks_of(log), floor),
+        *_cut(tiles_of(log), floor),
+    ]
     if log.count:
         times, items = opened(log)
         parts.append((times, items or times))

@@ -133,9 +133,15 @@ class State:
         cold: What was put off, by stream: see `udfs.aggregation.stream.Stream.settle`.
         memos: What was read, by reader. Not stored.
         changes: Streams that were changed since the first of them, in order.
+        cut: Aggregates whose window held too many events when they were read last: by name the
+            time from which none is missing, ms. Not stored.
+        tidy_at: Event time at which what is over is looked for, ms. Not stored.
     """
 
-    __slots__ = ("_groups", "_raw_groups", "changes", "cold", "entries", "memos", "newest", "plan")
+    __slots__ = (
+        "_groups", "_raw_groups", "changes", "cold", "cut", "entries", "memos", "newest", "plan",
+        "tidy_at",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -152,6 +158,8 @@ class State:
         self.cold: list[tuple[Stream, Entry, int, int, Any]] = []
         self.memos: dict[int, Memo] = {}
         self.changes: list[int] = []
+        self.cut: dict[str, int] = {}
+        self.tidy_at = 0
 
     def __bool__(self) -> bool:
         return bool(self.entries or self._raw_groups or self._groups)

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from udfs.aggregation.kinds import NARROW
-from udfs.aggregation.log import OPEN, Log, append, drop, insert, new, seal
-from udfs.aggregation.sliding import read as read_log
+from udfs.aggregation.log import OPEN, Log, append, drop, insert, is_open, new, seal
 from udfs.aggregation.state import Entry
 
 if TYPE_CHECKING:
@@ -35,6 +34,9 @@ class Stream:
         index: Its place in the plan.
         kind: Which values it takes.
         max_groups: How many groups a user may have; None without groups.
+
+    Attributes:
+        longest_ms: Longest window that reads raw entries, ms; 0: none does.
     """
 
     def __init__(self, key: int, index: int, kind: str, max_groups: int | None) -> None:
@@ -56,7 +58,7 @@ class Stream:
         self.log_full = 0
         self.groups_dropped = 0
         self.wrong_kind = 0
-        self._longest_ms = 0
+        self.longest_ms = 0
         self._slides_only = True
         """All its windows read the log."""
         self._slack_ms = 0
@@ -64,8 +66,8 @@ class Stream:
     def slide(self, window_ms: int, operation: Operation) -> None:
         """Keep raw entries for a sliding window."""
         self.windows_ms.add(window_ms)
-        self._longest_ms = max(self.windows_ms)
-        self._slack_ms = self._longest_ms // 8
+        self.longest_ms = max(self.windows_ms)
+        self._slack_ms = self.longest_ms // 8
         self.counts_only = self.counts_only and operation.key == "count"
         same = any(one.key == operation.key for one in self.kept)
         if operation.bounded and operation.side is None and not same:
@@ -92,7 +94,7 @@ class Stream:
     @property
     def retention_ms(self) -> int | None:
         """How long after an event it still matters, ms; None: for ever."""
-        found = [self._longest_ms]
+        found = [self.longest_ms]
         for _, window, _ in (*self.cells, *self.cold):
             if window.retention_ms is None:
                 return None
@@ -144,12 +146,12 @@ class Stream:
 
     def _take(self, state: State, entry: Entry, time: int, item: Any) -> None:
         newest = state.newest
-        if self._longest_ms:
+        if self.longest_ms:
             log = entry.log
             if log is not None and append(log, time, item):
                 if log.count >= TRIM_FROM:
                     self._tidy(log, newest)
-            elif time > newest - self._longest_ms:
+            elif time > newest - self.longest_ms:
                 self._take_late(entry, time, newest, item)
         if self.cells:
             _add(entry, self.cells, time, newest, item)
@@ -172,37 +174,25 @@ class Stream:
 
     def _tidy(self, log: Log, newest: int) -> None:
         """Drop what has left the longest window, from time to time; seal what is much."""
-        floor = newest - self._longest_ms
-        sealed = log.blocks or log.tiles
-        oldest = sealed[0].last if sealed else log.base
-        if oldest <= floor - self._slack_ms:
+        floor = newest - self.longest_ms
+        if is_open(log):
+            if log.base <= floor - self._slack_ms:
+                drop(log, floor)
+        elif log.count >= OPEN:  # else what is sealed would be decoded for each event
             drop(log, floor)
         if log.count >= OPEN:
             self.log_full += seal(log, self.kept)
 
-    def read(
-        self, entry: Entry, window_ms: int, at: int, operations: list[Operation]
-    ) -> tuple[list[Any], int] | None:
-        """Give values of a sliding window, and until when they stay.
-
-        Returns:
-            None if nothing lies in the window.
-        """
-        if entry.log is None:
-            return None
-        found = read_log(entry.log, at - window_ms, operations)
-        return None if found is None else (found[0], found[1] + window_ms)
-
     def forget(self, entry: Entry, newest: int) -> bool:
         """Drop what no reading needs any more; tell whether anything is left."""
         log = entry.log
-        if log is not None and log.newest() <= newest - self._longest_ms:
+        if log is not None and log.newest <= newest - self.longest_ms:
             entry.log = None
         return entry.log is not None or bool(entry.cells)
 
     def adopt(self, entry: Entry) -> bool:
         """Drop what another plan kept and this one does not; tell whether anything is left."""
-        if not self._longest_ms:
+        if not self.longest_ms:
             entry.log = None
         known = {key for key, _, _ in (*self.cells, *self.cold)}
         entry.cells = {key: kept for key, kept in entry.cells.items() if key in known}

@@ -9,7 +9,7 @@ Baeza-Yates and Gonnet, on an integer). Only when a bit leaves the last position
 runs worked out, from the events that may still matter (`udfs.matching.tracks`): windows that
 have passed are seen then. A bit too many costs a look; there is never one too few.
 
-An event's bits come from its type and from sorted comparisons (`udfs.matching.ladders`): one
+An event's bits come from its type and from sorted comparisons (`udfs.expressions.ladder`): one
 search for each property, however many rules compare it.
 """
 

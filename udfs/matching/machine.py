@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
     from udfs.events.event import Event
     from udfs.expressions import CodeCache
+    from udfs.expressions.ladder import Ladder
     from udfs.matching.chain_layout import Layout
     from udfs.matching.chains import ChainIndex
-    from udfs.matching.ladders import Ladder, Starts
+    from udfs.matching.ladders import Start, Starts
     from udfs.matching.making import Parts
     from udfs.matching.result import Match
     from udfs.slices import Work
@@ -320,7 +321,7 @@ class Machine:
 
     def _climb(
         self,
-        ladders: Iterable[Ladder],
+        ladders: Iterable[Ladder[Start]],
         event: Event,
         asked: dict[int, bool],
         begun: dict[int, None],
@@ -337,7 +338,7 @@ class Machine:
             holding = ladder.holding(event.props)
             if holding is None:
                 holding = []
-                for start in ladder.starts:
+                for start in ladder.members:
                     condition = self._predicates[start[0]].condition
                     outcome = asked[start[0]] = condition is None or condition(event, None, None)
                     if outcome:

@@ -9,7 +9,7 @@ import msgspec
 
 from udfs.errors import ExpressionInvalid, Fault
 from udfs.events.event import Event
-from udfs.matching.ladders import Comparison, comparison_of
+from udfs.expressions.ladder import Comparison, comparison_of
 
 Steps: TypeAlias = Mapping[str, list[Event]]
 """The events that a run has taken so far, by step."""

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from udfs.expressions.ladder import Ladder
 from udfs.matching.automaton import Kind
-from udfs.matching.ladders import Ladder, Starts, ladders_of
+from udfs.matching.ladders import Start, Starts, ladders_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -27,7 +28,7 @@ class Beginnings(msgspec.Struct, frozen=True):
     """
 
     starts: Starts
-    ladders: tuple[Ladder, ...]
+    ladders: tuple[Ladder[Start], ...]
     others: Starts
 
 

@@ -14,6 +14,7 @@ from udfs.aggregation import Plan, log
 from udfs.aggregation.operations.factory import operation
 from udfs.events.event import Event
 
+HOUR_MS = 3_600_000
 numbers = st.integers(-(2**40), 2**40)
 
 
@@ -38,6 +39,50 @@ def test_more_events_than_a_log_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert values["s"] == sum(range(20_000 - kept, 20_000))
     assert plan.counters["log_full"] == 20_000 - kept
     assert longest < 60_000
+
+
+def test_who_reads_is_told_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By name, until the window has passed what went; what is derived is as incomplete."""
+    monkeypatch.setattr(log, "MAX_BLOCKS", 1)
+    spec = {"aggregate": "h", "function": "count", "window": {"sliding": "1h"}}
+    grouped = spec | {"aggregate": "g", "group_by": "props.g"}
+    short = spec | {"aggregate": "s", "window": {"sliding": "1s"}}
+    plan = Plan.compile([spec, grouped, short, {"aggregate": "d", "derive": "h + s"}])
+    state = plan.decode(b"")
+    for i in range(10_000):
+        plan.update(state, event(i, g=str(i // 9_000)))
+    state = plan.decode(plan.encode(state))
+    values = plan.read(state, plan.names, 9_999)
+    since = 10_000 - values["h"] - 1 + HOUR_MS
+    of_group = 9_000 - values["g"]["0"] - 1 + HOUR_MS
+    assert plan.cut(state, plan.names, 9_999) == {"h": since, "g": of_group, "d": since}
+    assert plan.cut(state, ["s"], 9_999) == {}
+    assert plan.read(state, ["s"], 9_999) == {"s": 1_000}
+    for at in (since, of_group):
+        found = plan.cut(state, plan.names, at)
+        assert found == {
+            name: one for name, one in (("h", since), ("g", of_group), ("d", since)) if one > at
+        }
+    plan.read(state, plan.names, 2 * HOUR_MS)
+    assert state.cut == {}
+
+
+def test_what_is_over_goes_though_the_user_stays() -> None:
+    """Once in an hour at most; streams that brought nothing for longer than their windows."""
+    spec = {"aggregate": "a", "event": "a", "function": "count", "window": {"sliding": "10m"}}
+    other = spec | {"aggregate": "b", "event": "b", "group_by": "props.g"}
+    plan = Plan.compile([spec, spec | {"aggregate": "c", "event": "c"}, other])
+    blob = b""
+    sizes = []
+    for minute in range(121):
+        kind = "abc"[minute % 3] if minute < 30 else "a"
+        state = plan.decode(blob)
+        plan.update(state, Event("e", kind, "u", minute * 60_000, props={"g": "x" * 100}))
+        blob = plan.encode(state)
+        sizes.append(len(state.entries))
+    assert sizes[1:60] == [1] + [2] * 58
+    assert sizes[60:] == [1] * 61
+    assert plan.read(plan.decode(blob), plan.names, 7_200_000) == {"a": 10, "b": {}, "c": 0}
 
 
 def test_as_many_groups_as_wanted() -> None:

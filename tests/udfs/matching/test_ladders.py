@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from udfs.events.event import Event
-from udfs.matching import Machine, Runs, ladders
-from udfs.matching.ladders import comparison_of
+from udfs.expressions import ladder
+from udfs.expressions.ladder import comparison_of
+from udfs.matching import Machine, Runs
 
 NUMBERS = st.integers(-3, 3) | st.sampled_from([-0.5, 0.0, 1.0, 2.5])
 VALUES = NUMBERS | st.sampled_from(["1", None, True, float("nan"), float("inf"), 2**53 + 1, [1]])
@@ -19,7 +20,7 @@ VALUES = NUMBERS | st.sampled_from(["1", None, True, float("nan"), float("inf"),
 
 def test_the_example() -> None:
     """Of the function."""
-    assert doctest.testmod(ladders).failed == 0
+    assert doctest.testmod(ladder).failed == 0
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,10 @@ class Hopping:
             kept.insert(place, [number, self._cells.new(time, item)])
         return kept
 
+    def complete_since(self, since: int) -> int:
+        """Give when the first whole tile is the oldest of the window."""
+        return (since // self._hop_ms + 1) * self._hop_ms + self._window_ms
+
     def read(self, kept: Kept, at: int) -> tuple[Any, int] | None:
         """Merge the tiles of the window."""
         oldest = (at - self._window_ms) // self._hop_ms

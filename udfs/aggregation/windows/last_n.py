@@ -39,6 +39,9 @@ class LastN:
             del times[0], items[0]
         return kept
 
+    def complete_since(self, since: int) -> None:
+        """There is no such time: it takes n events, not time."""
+
     def read(self, kept: Kept, at: int) -> tuple[Any, int]:  # noqa: ARG002 - the seam
         """Give what is kept."""
         return kept, ALWAYS

@@ -23,6 +23,9 @@ class Lifetime:
         """Add to the cell."""
         return self._cells.new(time, item) if kept is None else self._cells.add(kept, time, item)
 
+    def complete_since(self, since: int) -> None:
+        """There is no such time: whatever came before is missing for ever."""
+
     def read(self, kept: Kept, at: int) -> tuple[Any, int]:  # noqa: ARG002 - the seam
         """Give the cell."""
         return kept, ALWAYS

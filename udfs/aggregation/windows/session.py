@@ -49,6 +49,9 @@ class Session:
             ]
         return kept
 
+    def complete_since(self, since: int) -> None:
+        """There is no such time: nobody knows when the session that was open then began."""
+
     def read(self, kept: Kept, at: int) -> tuple[Any, int] | None:
         """Give the last chain's cell until the chain has ended."""
         _, end, cell = kept[-1]

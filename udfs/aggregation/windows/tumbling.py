@@ -126,6 +126,10 @@ class Tumbling:
             kept[1] = self._cells.add(kept[1], time, item)
         return kept
 
+    def complete_since(self, since: int) -> int:
+        """Give the first window that begins after it."""
+        return self._window(since)[1]
+
     def read(self, kept: Kept, at: int) -> tuple[Any, int] | None:
         """Give the cell while its window lasts."""
         start, end = self._window(at)

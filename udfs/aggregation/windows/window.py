@@ -31,6 +31,16 @@ class Window(Protocol):
             What is to be kept; None if nothing is.
         """
 
+    def complete_since(self, since: int) -> int | None:
+        """Give the time from which a reading misses nothing, ms.
+
+        Args:
+            since: Event time from which all events were taken in, ms.
+
+        Returns:
+            None if there is no such time.
+        """
+
     def read(self, kept: Kept, at: int) -> tuple[Any, int] | None:
         """Give the cell of the window, and until when it stays if no event comes (exclusive, ms).
 

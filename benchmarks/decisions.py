@@ -18,8 +18,9 @@ from benchmarks.cores import quartiles
 from benchmarks.decision_parts import PARTS, TOPICS, Case, Parts
 from benchmarks.decision_world import NOW_MS, world
 from benchmarks.offer import BARE, COUNTED, SCORED, TABLE_USERS, user
+from udfs.decisions.completeness import Completeness
 from udfs.decisions.decider import Decider
-from udfs.decisions.header import COUNTS
+from udfs.decisions.header import COUNTS, Clock
 from udfs.decisions.killed import NOTHING_KILLED
 from udfs.decisions.memory import MemoryStore
 from udfs.decisions.program import Program
@@ -98,7 +99,8 @@ class _Direct:
     def __init__(self, program: Program, cases: Sequence[Case]) -> None:
         self._flows = program.flows_by_type["item_view"]
         self._counts = dict.fromkeys(COUNTS, 0)
-        self._decider = Decider(program, self._counts, lambda _match, _partition: None, Stitcher())
+        completeness = Completeness(program, {0: Clock(0, 0, 0)}, 0, None)
+        self._decider = Decider(program, self._counts, completeness, Stitcher())
         self._cases = cases
 
     def decide(self, batch: Sequence[Case]) -> list[Record]:

@@ -1,4 +1,4 @@
-# ruff: noqa: ANN001, ANN201, ANN202, ANN204, C901, D101, D103, PLR0911, PLR0912, PLR0915, E501
+# ruff: noqa: ANN001, ANN201, ANN202, ANN204, C901, D101, D103, PLR0911, PLR0912, PLR0915
 """What must come of a log of `traffic` with the config of `shop`, by straightforward code.
 
 Imports nothing of this project, on purpose: it was written from the documentation alone.
@@ -14,6 +14,7 @@ from hashlib import md5, sha256
 
 NAMES = {"event_id", "event_type", "user_id", "event_time", "source", "page_id", "props"}
 MINUTE = 60_000
+LENGTHS = {"pays_1h": 60 * MINUTE, "spend_30m": 30 * MINUTE, "last_sku_1h": 60 * MINUTE}
 WINDOWS = {"bought": 10 * MINUTE, "keen": 2 * MINUTE, "left": 5 * MINUTE}
 
 
@@ -81,12 +82,16 @@ def run(log, revision, out_of_orderness=5_000, max_bytes=4_096, shards=32):
             name.append(rule[0])
         for step, events in steps.items():
             name += [step] * bool(rule) + [e["event_id"] for e in events]
+        reason = {"kind": "CONDITION_TRUE", "when": when} if when else {"kind": "NO_CONDITION"}
+        since = {f: began[users[user_id].clock] + out_of_orderness + LENGTHS[f] for f in features}
+        if young := {f: complete for f, complete in since.items() if at < complete}:
+            reason["incomplete"] = young
         text = json.dumps(name, ensure_ascii=False, separators=(",", ":"))
         decisions.append({
             "decision_id": sha256(text.encode()).hexdigest()[:32], "flow": flow,
             "version": version, "user_id": user_id, "at": at, "revision": revision,
             "trigger": trigger, "features": features, "values": values, "payload": payload,
-            "reason": {"kind": "CONDITION_TRUE", "when": when} if when else {"kind": "NO_CONDITION"},
+            "reason": reason,
         })  # fmt: skip
 
     def allowed(user, flow, count, period, at):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from udfs.decisions.completeness import Completeness
 from udfs.decisions.decision import Decision, Reason, Trigger, decision_id
 from udfs.decisions.evaluate import evaluate
 from udfs.decisions.flows import Flow
@@ -22,9 +23,6 @@ from udfs.stitching import Stitcher
 Killed = Callable[[str, str | None], bool]
 """Tells by flow and rule whether a kill switch is thrown."""
 
-CompleteSince = Callable[[Match, int], int | None]
-"""Gives the rule time from which a match like this misses nothing, in a partition."""
-
 
 class Decider:
     """Decides for the subjects of one shard.
@@ -32,7 +30,7 @@ class Decider:
     Args:
         program: Whose flows run.
         counts: Counters of the shard; see `udfs.decisions.header.COUNTS`.
-        complete_since: Of the program's rules in this shard.
+        completeness: Of the program's rules and aggregates in this shard.
         stitcher: Of the shard's sessions.
     """
 
@@ -40,12 +38,12 @@ class Decider:
         self,
         program: Program,
         counts: dict[str, int],
-        complete_since: CompleteSince,
+        completeness: Completeness,
         stitcher: Stitcher,
     ) -> None:
         self._program = program
         self._counts = counts
-        self._complete_since = complete_since
+        self._completeness = completeness
         self._stitcher = stitcher
         self._waiting: list[Pending] = []
 
@@ -101,7 +99,7 @@ class Decider:
                     ids.extend(taken)
                     name.append(step)
                     name.extend(taken)
-                since = self._complete_since(match, resident.state.partition)
+                since = self._completeness.of(match, resident.state.partition)
                 young = since if since is not None and match.at < since else None
                 trigger = Trigger("rule", ids, match.rule, match.version, match.kind, young)
                 self._wait(
@@ -131,12 +129,17 @@ class Decider:
                 self._counts["limited"] += 1
                 return
         features: dict[str, Any] = {}
+        incomplete = None
         if flow.aggregates:
             # A late event may be newer than a subject that came over from another partition.
             read_at = max(at, state.newest)
             program = self._program
             aggregates = resident.aggregates_of(program)
             features = program.plan.read(aggregates, flow.aggregates, read_at)
+            incomplete = self._completeness.missing(flow, state.partition, at)
+            if aggregates.cut:
+                cut = program.plan.cut(aggregates, flow.aggregates, at)
+                incomplete = ({} if incomplete is None else incomplete) | cut or None
         if flow.session:
             session = self._stitcher.features(resident.session_of(self._stitcher), at)
             for feature in flow.session:
@@ -146,7 +149,7 @@ class Decider:
         waiting.append(
             Pending(
                 flow, subject, resident, at, trigger, name, event, steps, features,
-                outlet.place(), len(waiting), complete_since,
+                outlet.place(), len(waiting), complete_since, incomplete,
             )
         )  # fmt: skip
 
@@ -234,6 +237,7 @@ class Decider:
             None if when is None else when.text,
             errors,
             pending.reasons,
+            pending.incomplete,
         )
         outlet.decision(
             pending.place,

@@ -42,12 +42,15 @@ class Reason(msgspec.Struct, omit_defaults=True):
             value is null.
         defaults: Why something is its default, by feature, by table (all its features) or by
             ``score.NAME``; codes in docs/decisions.md.
+        incomplete: Aggregates that are younger than their window and may have missed something: by
+            name the event time from which they miss nothing, ms; None if there are none.
     """
 
     kind: str
     when: str | None = None
     errors: dict[str, str] = {}
     defaults: dict[str, str] = {}
+    incomplete: dict[str, int] | None = None
 
 
 class Decision(msgspec.Struct, omit_defaults=True):

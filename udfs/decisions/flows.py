@@ -17,8 +17,9 @@ from udfs.schemas import schema_faults, validator
 from udfs.scoring.inputs import Inputs
 from udfs.slices import Work, finish
 
-_ALWAYS: Final = ("f", "at", "subject")
-"""Names that every flow's expressions know: features, trigger's time, whom it concerns."""
+_ALWAYS: Final = ("f", "at", "subject", "incomplete")
+"""Names that every flow's expressions know: features, trigger's time, whom it concerns, aggregates
+that are younger than their window."""
 
 _OF_RULES: Final = ("complete_since",)
 """Names that only flows triggered by a rule know."""

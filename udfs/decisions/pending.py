@@ -31,6 +31,8 @@ class Pending:
         place: Kept for its record.
         number: Among those of the batch.
         complete_since: Rule time from which a match of the rule misses nothing, ms, or None.
+        incomplete: Aggregates that may have missed something: by name the event time from which
+            they miss nothing, ms; None if there are none.
 
     Attributes:
         lets: Values of the steps so far.
@@ -44,9 +46,9 @@ class Pending:
     """
 
     __slots__ = (
-        "at", "errors", "event", "features", "flow", "lets", "limits", "models", "name", "number",
-        "place", "reasons", "resident", "scores", "step", "steps", "subject", "tables", "trigger",
-        "values",
+        "at", "errors", "event", "features", "flow", "incomplete", "lets", "limits", "models",
+        "name", "number", "place", "reasons", "resident", "scores", "step", "steps", "subject",
+        "tables", "trigger", "values",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +65,7 @@ class Pending:
         place: int,
         number: int,
         complete_since: int | None = None,
+        incomplete: dict[str, int] | None = None,
     ) -> None:
         self.flow = flow
         self.subject = subject
@@ -74,6 +77,7 @@ class Pending:
         self.event = event
         self.steps = steps
         self.features = features
+        self.incomplete = incomplete
         self.place = place
         self.number = number
         self.lets: dict[str, Any] = {}
@@ -84,6 +88,6 @@ class Pending:
         self.reasons: dict[str, str] = {}
         self.values: dict[str, Any] = {
             "f": features, "at": at, "subject": subject, "score": self.scores,
-            "complete_since": complete_since,
+            "complete_since": complete_since, "incomplete": incomplete or {},
         }  # fmt: skip
         self.step = 0

@@ -8,6 +8,8 @@ from typing import Any, Final, TypeAlias
 from feature_dist.pointer import TablePointer
 from feature_dist.pointer import read_pointers as read_table_pointers
 from udfs.aggregation import Plan
+from udfs.aggregation.derived import needed
+from udfs.aggregation.reading import reading
 from udfs.decisions.fit import inputs_of
 from udfs.decisions.flows import Context, Flow, compiling
 from udfs.decisions.report import RuleReport
@@ -168,7 +170,7 @@ class Program:
             ConfigInvalid: With all faults of all parts.
         """
         faults: list[Fault] = []
-        machine = plan = None
+        machine = specs = None
         try:
             machine = yield from Machine.compiling(
                 parts.get("rules", ()), cache, previous=parts.get("finishing", ()),
@@ -177,10 +179,9 @@ class Program:
         except ConfigInvalid as error:
             faults.extend(error.faults)
         try:
-            plan = Plan.compile(parts.get("aggregates", ()), cache)
+            specs = yield from reading(parts.get("aggregates", ()), cache, "aggregates")
         except ConfigInvalid as error:
             faults.extend(error.faults)
-        yield
         tables: list[TablePointer] = []
         models: dict[str, Inputs] = {}
         try:
@@ -194,7 +195,7 @@ class Program:
             }
         except ConfigInvalid as error:
             faults.extend(error.faults)
-        names = plan.names if plan else _named(parts.get("aggregates", ()), "aggregate")
+        names = _named(parts.get("aggregates", ()), "aggregate")
         context = Context(
             rules=machine.steps_by_rule() if machine else _named_steps(parts.get("rules", ())),
             catalogue=Catalogue(names, {pointer.table: pointer for pointer in tables}, FEATURES),
@@ -206,11 +207,14 @@ class Program:
             flows = yield from compiling(parts.get("flows", ()), context, cache)
         except ConfigInvalid as error:
             faults.extend(error.faults)
-        if faults or machine is None or plan is None:
+        if faults or machine is None or specs is None:
             raise ConfigInvalid(faults)
-        kept = plan.only({name for flow in flows for name in flow.aggregates})
-        unread = [name for name in plan.names if name not in set(kept.names)]
-        return cls(revision, machine, kept, flows, payload, unread)
+        kept = needed(specs, {name for flow in flows for name in flow.aggregates})
+        unread = {one.name: None for one in specs}
+        for one in kept:
+            del unread[one.name]
+        plan = yield from Plan.making(kept)
+        return cls(revision, machine, plan, flows, payload, list(unread))
 
 
 def _named(specs: Sequence[Any], key: str) -> tuple[str, ...]:

@@ -110,7 +110,7 @@ class Shard:
             program, self._header.clocks, self._settings.out_of_orderness_ms, self._ages
         )
         self._ages = self._completeness.ages
-        self._decider = Decider(program, self._counts, self._completeness.of, self._stitcher)
+        self._decider = Decider(program, self._counts, self._completeness, self._stitcher)
         self._progress = Progress(
             program, self._decider, self._header, self._residents, self._wheel, self._silence,
             self._settings, self._stitcher,

@@ -91,6 +91,8 @@ def decide(parts: dict[str, list[Any]], **props: Any) -> dict[str, Any]:
     ]
     decision: dict[str, Any] = json.loads(found.value)
     validator("udfs.decisions", "decision.schema.json").validate(decision)
+    # The log begins with these events: see test_incomplete.py.
+    assert set(decision["reason"].pop("incomplete")) == {"views_10s", "last_sku"}
     return decision
 
 

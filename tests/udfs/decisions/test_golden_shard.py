@@ -40,18 +40,22 @@ def test_a_header() -> None:
     assert encode_header(HEADER) == golden("header_v2.hex")
 
 
-def test_ages_of_rules() -> None:
-    """As this release writes them, to the byte."""
-    ages = decode_ages(golden("rule_ages_v1.hex"))
+def test_ages() -> None:
+    """As this release writes them, to the byte; and as they were without aggregates."""
+    first, ages = decode_ages(golden("rule_ages_v1.hex")), decode_ages(golden("ages_v2.hex"))
+    assert first is not None
     assert ages is not None
-    assert ages.since == {b"8bytes-a": -1, b"8bytes-b": 1_700_000_000_000, b"8bytes-c": -1}
-    assert ages.finishing == {b"8bytes-d": 5}
-    assert encode_ages(ages) == golden("rule_ages_v1.hex")
+    for one in (first.rules, ages.rules):
+        assert one.since == {b"8bytes-a": -1, b"8bytes-b": 1_700_000_000_000, b"8bytes-c": -1}
+        assert one.finishing == {b"8bytes-d": 5}
+    assert first.aggregates.since == {}
+    assert ages.aggregates.since == {2**62: (1_700_000_000_000, 0), 7: (-1, 3_600_000)}
+    assert encode_ages(ages) == golden("ages_v2.hex")
     assert decode_ages(None) is None
 
 
 @pytest.mark.parametrize(
-    ("blob", "words"), [(b"\x93\x02\x80\x80", "release that wrote it"), (b"\x01", "damaged")]
+    ("blob", "words"), [(b"\x93\x03\x80\x80", "release that wrote it"), (b"\x01", "damaged")]
 )
 def test_ages_that_cannot_be_read(blob: bytes, words: str) -> None:
     """With words that say what to do."""

@@ -120,7 +120,9 @@ def test_a_rule_decides_with_its_features() -> None:
     }  # fmt: skip
     assert decision["features"] == {"views_10s": 1, "paid": 15.0, "last_sku": "x"}
     assert decision["payload"] == {"sku": "x", "views": 1}
-    assert decision["reason"] == {"kind": "NO_CONDITION"}
+    since = START_MS + 2_000
+    incomplete = {"views_10s": since + 10_000, "last_sku": since + 30_000}
+    assert decision["reason"] == {"kind": "NO_CONDITION", "incomplete": incomplete}
     assert decision["at"] == START_MS + 1_000
     assert decision["revision"] == 1
 

@@ -118,6 +118,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     rules.add_options(parser)
     in_job.add_options(parser)
+    aggregates.add_options(parser)
     options = parser.parse_args(arguments)
     _check(parser, options)
     return options

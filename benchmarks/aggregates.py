@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -25,6 +26,13 @@ class Found(msgspec.Struct, frozen=True):
     size: aggregation.Size
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Say what can be asked for."""
+    parser.add_argument(
+        "--plots", type=Path, metavar="FOLDER", help="of aggregation: where charts are drawn"
+    )
+
+
 def run(console: Console, options: argparse.Namespace) -> Found:
     """Measure the engine alone."""
     quick = options.quick
@@ -43,4 +51,10 @@ def run(console: Console, options: argparse.Namespace) -> Found:
     report_aggregates.print_speed(console, speeds)
     report_aggregates.print_busy(console, busy)
     report_aggregates.print_size(console, size)
+    if options.plots is not None:
+        options.plots.mkdir(parents=True, exist_ok=True)
+        for name, drawn in report_aggregates.plots(speeds, busy).items():
+            path = options.plots / f"{name}.svg"
+            path.write_text(drawn)
+            console.print(f"drawn to {path}")
     return Found(speeds, busy, size)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks.aggregate_workload import Traffic, specs
+from benchmarks.aggregate_workload import SERIES, Series, Traffic, specs
 from benchmarks.matching import as_in_the_job
 from udfs.aggregation import Plan
 from udfs.events.event import Event
@@ -36,6 +36,7 @@ class Speed(msgspec.Struct, frozen=True):
     """Events through stored state, two of a user at a time, one in a hundred read.
 
     Args:
+        series: How specs become more.
         specs: How many.
         users: How many.
         rates: Events per second of CPU, a figure a round.
@@ -43,6 +44,7 @@ class Speed(msgspec.Struct, frozen=True):
         touched: Specs that an event concerns, mean.
     """
 
+    series: str
     specs: int
     users: int
     rates: list[float]
@@ -102,7 +104,7 @@ class Size(msgspec.Struct, frozen=True):
 def measure_speed(
     counts: Sequence[int], users: int, rounds: int, each: int, told: Told
 ) -> list[Speed]:
-    """Measure several sets of specs, round about.
+    """Measure sets of specs, one after the other: the users of all would not fit into memory.
 
     Args:
         counts: Numbers of specs.
@@ -111,31 +113,24 @@ def measure_speed(
         each: Events of a round.
         told: Told what is done.
     """
-    plans = {count: Plan.compile(specs(count)) for count in counts}
-    blobs: dict[int, dict[str, bytes]] = {count: {} for count in counts}
-    traffics = {count: Traffic(users, 36.0) for count in counts}
-    rates: dict[int, list[float]] = {count: [] for count in counts}
+    cases: list[tuple[Series, int]] = [(one, count) for one in SERIES for count in counts]
+    found = []
     with as_in_the_job():
-        for count, plan in plans.items():
-            told(f"{count:,} specs: filling")
-            _run(plan, blobs[count], list(traffics[count].events(users * _WARM_UP)))
-        for number in range(rounds):
-            for count, plan in plans.items():
-                told(f"{count:,} specs: round {number + 1} of {rounds}")
-                events = list(traffics[count].events(each))
+        for series, count in cases:
+            plan, types = Plan.compile(specs(count, series)), series.types_of(count)
+            traffic, blobs = Traffic(users, 36.0, types=types), dict[str, bytes]()
+            told(f"{series.name}, {count:,} specs: filling")
+            _run(plan, blobs, list(traffic.events(users * _WARM_UP)))
+            rates = []
+            for number in range(rounds):
+                told(f"{series.name}, {count:,} specs: round {number + 1} of {rounds}")
+                events = list(traffic.events(each))
                 began = time.process_time_ns()
-                _run(plan, blobs[count], events)
-                rates[count].append(len(events) * 1e9 / (time.process_time_ns() - began))
-    return [
-        Speed(
-            count,
-            users,
-            rates[count],
-            statistics.fmean(map(len, blobs[count].values())),
-            count / 10,
-        )
-        for count in counts
-    ]
+                _run(plan, blobs, events)
+                rates.append(len(events) * 1e9 / (time.process_time_ns() - began))
+            blob_bytes = statistics.fmean(map(len, blobs.values()))
+            found.append(Speed(series.name, count, users, rates, blob_bytes, count / types))
+    return found
 
 
 def _run(plan: Plan, blobs: dict[str, bytes], events: Sequence[Event]) -> None:

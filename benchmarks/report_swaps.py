@@ -96,15 +96,15 @@ def _print_gaps(console: Console, part: Part) -> None:
     minutes = part.seconds / 60
     console.print(
         f"{part.name}: the sampler waited longer than {GAP_MS} ms {len(part.gaps) / minutes:,.0f} "
-        f"times a minute, at most {max((gap.ms for gap in part.gaps), default=0.0):,.0f} ms; while "
-        f"the working thread ran {len(held) / minutes:,.0f} times, "
-        f"at most {max((gap.ms for gap in held), default=0.0):,.0f} ms"
+        f"times a minute, at most {max((gap.ms for gap in part.gaps), default=0.0):,.0f} ms; "
+        f"for the working thread {len(held) / minutes:,.0f} times, "
+        f"at most {max((gap.held_ms for gap in held), default=0.0):,.0f} ms"
     )
     longest: dict[str, list[float]] = {}
     for gap in part.gaps:
         if gap.held:
-            longest.setdefault(f"the working thread, then in {gap.main}", []).append(gap.ms)
-        else:
+            longest.setdefault(f"the working thread, then in {gap.main}", []).append(gap.held_ms)
+        elif gap.ms - gap.queued_ms > GAP_MS:
             for other in gap.others:
                 longest.setdefault(f"perhaps another thread, then in {other}", []).append(gap.ms)
     for who, times in sorted(longest.items(), key=lambda item: -max(item[1]))[:_PLACES]:

@@ -48,6 +48,7 @@ class Gap(msgspec.Struct):
     began: int
     ended: int
     busy_ms: float
+    queued_ms: float
     main: str
     others: list[str]
 
@@ -57,12 +58,18 @@ class Gap(msgspec.Struct):
         return (self.ended - self.began) / _NS_PER_MS
 
     @property
-    def held(self) -> bool:
-        """Whether the working thread ran for so long meanwhile; else it was the machine.
+    def held_ms(self) -> float:
+        """For how long the working thread may have held the GIL, at most.
 
-        It may have been at work in Java, without the GIL, and the machine too busy for the sampler.
+        It cannot have been longer than it ran, nor while the sampler waited for a processor. What
+        is left may also be work in Java, without the GIL.
         """
-        return self.busy_ms > GAP_MS
+        return min(self.busy_ms, self.ms - self.queued_ms)
+
+    @property
+    def held(self) -> bool:
+        """Whether that is a gap by itself; else it was the machine."""
+        return self.held_ms > GAP_MS
 
 
 class Window(msgspec.Struct):

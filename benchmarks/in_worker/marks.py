@@ -8,6 +8,7 @@ begin the operator waits, or Java works. `gaps` holds JSON lines, see `Sampler`.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -68,12 +69,13 @@ class Marks:
 class Sampler:
     """A thread that sleeps a millisecond at a time and notes when it could not go on.
 
-    Either another thread held the GIL, or the machine had no processor to spare: `busy_ms`, the
-    CPU time of the watched thread in the gap, tells which. The frames are those of the
-    first moment after the gap; a thread that was in Java has none.
+    Either another thread held the GIL, or the machine had no processor to spare. Two times tell
+    which: `busy_ms`, CPU time of the watched thread in the gap, and `queued_ms`, for how long the
+    sampler was ready to run and Linux gave it no processor; who waits for the GIL sleeps. The
+    frames are those of the first moment after the gap; a thread that was in Java has none.
 
     Args:
-        path: File of JSON lines ``{"began", "ended", "busy_ms", "main", "others"}``.
+        path: File of JSON lines ``{"began", "ended", "busy_ms", "queued_ms", "main", "others"}``.
         watched: Identity of the thread that works.
     """
 
@@ -92,11 +94,17 @@ class Sampler:
     def _run(self) -> None:
         own = threading.get_ident()
         clock = time.pthread_getcpuclockid(self._watched)
-        with self._path.open("a", buffering=1) as out:
-            began, spent = _now(), time.clock_gettime_ns(clock)
+        path = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
+        with self._path.open("a", buffering=1) as out, path.open("rb", buffering=0) as stats:
+
+            def look() -> tuple[int, int, int]:
+                queued = int(os.pread(stats.fileno(), 64, 0).split()[1])
+                return _now(), time.clock_gettime_ns(clock), queued
+
+            began, spent, queued = look()
             while not self._stop.is_set():
                 time.sleep(_TICK_S)
-                ended, until = _now(), time.clock_gettime_ns(clock)
+                ended, until, in_queue = look()
                 if ended - began > GAP_MS * _NS_PER_MS:
                     frames = sys._current_frames()  # noqa: SLF001 - there is no other way
                     main = frames.pop(self._watched, None)
@@ -105,13 +113,14 @@ class Sampler:
                         "began": began,
                         "ended": ended,
                         "busy_ms": (until - spent) / _NS_PER_MS,
+                        "queued_ms": (in_queue - queued) / _NS_PER_MS,
                         "main": place(main),
                         "others": sorted(place(frame) for frame in frames.values()),
                     }
                     del frames, main
                     out.write(json.dumps(gap) + "\n")
-                    ended, until = _now(), time.clock_gettime_ns(clock)
-                began, spent = ended, until
+                    ended, until, in_queue = look()
+                began, spent, queued = ended, until, in_queue
 
 
 def place(frame: FrameType | None) -> str:

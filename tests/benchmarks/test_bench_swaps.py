@@ -99,9 +99,9 @@ def test_a_part_sums_up_what_began_in_it() -> None:
         ]
     )
     gaps = [
-        Gap(20 * MS, 50 * MS, 30.0, "a", []),
-        Gap(60 * MS, 160 * MS, 1.0, "in Java", []),
-        Gap(220 * MS, 260 * MS, 30.0, "b", []),
+        Gap(20 * MS, 50 * MS, 30.0, 0.0, "a", []),
+        Gap(60 * MS, 160 * MS, 1.0, 9.0, "in Java", []),
+        Gap(220 * MS, 260 * MS, 30.0, 0.0, "b", []),
     ]
     found = part(window("w", 10, 210), calls, [(1_000_015, 40), (1_000_300, 9)], gaps)
     assert found.events == 30
@@ -149,6 +149,18 @@ def test_a_call_that_keeps_the_gil_is_seen(tmp_path: Path) -> None:
     assert max(gap.ms for gap in gaps) > 20
 
 
+@pytest.mark.parametrize(
+    ("busy_ms", "queued_ms", "held_ms"), [(45.0, 0.0, 45.0), (15.0, 0.0, 15.0), (45.0, 30.0, 20.0)]
+)
+def test_who_waits_for_a_processor_does_not_wait_for_the_gil(
+    busy_ms: float, queued_ms: float, held_ms: float
+) -> None:
+    """Nor does who waits while the working thread does not run."""
+    gap = Gap(0, 50 * MS, busy_ms, queued_ms, "f", [])
+    assert gap.held_ms == held_ms
+    assert gap.held is (held_ms > 20)
+
+
 def test_places_are_short() -> None:
     """File and function; a thread without a frame is in Java."""
     assert place(None) == "in Java"
@@ -158,7 +170,7 @@ def test_swaps_are_told(tmp_path: Path) -> None:
     """Ratios with their bar, pushes that did not end, and the longest gaps."""
     calm = Part("left alone", 60.0, 6_000, Spread(9, 1, 2, 3, 4), Spread(9, 1, 2, 3, 4), {}, 0, 0.0,
                 0.1, Spread(9, 50, 60, 70, 80), [])  # fmt: skip
-    gap = Gap(0, 45 * MS, 45.0, "udfs/x.py:1 f", [])
+    gap = Gap(0, 45 * MS, 45.0, 0.0, "udfs/x.py:1 f", [])
     rough = Part("with pushes", 60.0, 9, Spread(9, 1, 2, 5, 8), Spread(9, 1, 2, 9, 900), {}, 1,
                  900.0, 0.2, Spread(9, 50, 60, 130, 900), [gap])  # fmt: skip
     pushes = [Push(2, 500, 700, 350.0, "COMMITTED"), Push(3, None, None, None, "nothing told")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from udfs.aggregation.sliding import ABSENT
 from udfs.aggregation.sliding import read as read_log
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from udfs.aggregation.stream import Stream
     from udfs.expressions import Expression
 
-_Found: TypeAlias = tuple[dict[str, Any], int]
-"""Values by name, and until when they stay."""
+NOTHING: Final = ALWAYS + 1
+"""Until when it stays that there is nothing in a window: until an event comes."""
 
 
 class _Sliding:
@@ -32,21 +32,32 @@ class _Sliding:
         self.nothing = {one.name: one.operation.nothing for one in readings}
         self._window_ms = window_ms
 
-    def read(self, entry: Entry, at: int, cut: dict[str, int]) -> _Found | None:
+    def read(self, entry: Entry, at: int, values: dict[str, Any], cut: dict[str, int]) -> int:
+        """Write the values of a stream or group; give until when they stay. HOT.
+
+        Args:
+            entry: Of the stream, or of one group.
+            at: When, ms.
+            values: Gets those that there are.
+            cut: Gets the names of those that miss something, see `State`.
+
+        Returns:
+            `NOTHING` if nothing lies in the window.
+        """
         log = entry.log
         if log is None:
-            return None
+            return NOTHING
         window_ms = self._window_ms
-        if log.cut > at - window_ms:
+        floor = at - window_ms
+        if log.cut > floor:
             for name in self.names:
                 cut[name] = max(cut.get(name, 0), log.cut + window_ms)
-        found = read_log(log, at - window_ms, self.operations)
+        found = read_log(log, floor, self.operations)
         if found is None:
-            return None
-        values = dict(zip(self.names, found[0], strict=True))
-        if ABSENT in found[0]:
-            values = {name: value for name, value in values.items() if value is not ABSENT}
-        return values, found[1] + window_ms
+            return NOTHING
+        own = zip(self.names, found[0], strict=True)
+        values.update([one for one in own if one[1] is not ABSENT] if ABSENT in found[0] else own)
+        return found[1] + window_ms
 
 
 class _Cell:
@@ -64,13 +75,15 @@ class _Cell:
         self._cell = readings[0].cell
         self._read = window.read
 
-    def read(self, entry: Entry, at: int, cut: dict[str, int]) -> _Found | None:  # noqa: ARG002 - the seam
+    def read(self, entry: Entry, at: int, values: dict[str, Any], cut: dict[str, int]) -> int:  # noqa: ARG002 - the seam
+        """Do what `_Sliding.read` does."""
         kept = entry.cells.get(self._cell)
         found = None if kept is None else self._read(kept, at)
         if found is None:
-            return None
-        cell, until = found
-        return {name: value(cell) for name, value in self._values}, until
+            return NOTHING
+        for name, value in self._values:
+            values[name] = value(found[0])
+        return found[1]
 
 
 class Memo:
@@ -176,16 +189,9 @@ class Reader:
             if stream.max_groups is not None:
                 untils[place] = _by_group(values, task, state, at)
                 continue
-            entry = entries.get(stream.key)
-            found = None if entry is None else task.read(entry, at, state.cut)
-            if found is None:
-                untils[place] = ALWAYS
-                values.update(task.nothing)
-                continue
-            own, untils[place] = found
-            if len(own) < len(task.names):  # what takes none of the items
-                values.update(task.nothing)
-            values.update(own)
+            values.update(task.nothing)
+            entry = entries.found.get(stream.key) or entries.get(stream.key)
+            untils[place] = NOTHING if entry is None else task.read(entry, at, values, state.cut)
         memo.earliest = min(untils, default=ALWAYS)
 
 
@@ -197,9 +203,9 @@ def _by_group(values: dict[str, Any], task: _Sliding | _Cell, state: State, at: 
     earliest = ALWAYS
     for group in groups.keys() if groups else ():
         entry = groups.get(group) if groups else None
-        found = None if entry is None else task.read(entry, at, state.cut)
-        if found is not None:
-            earliest = min(earliest, found[1])
-            for name, value in found[0].items():
+        if entry is not None:
+            own: dict[str, Any] = {}
+            earliest = min(earliest, task.read(entry, at, own, state.cut))
+            for name, value in own.items():
                 values[name][group] = value
     return earliest

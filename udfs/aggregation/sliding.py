@@ -50,12 +50,15 @@ def read(log: Log, floor: int, operations: Sequence[Operation]) -> tuple[list[An
         return _through_tiles(log, floor, operations)
     if not log.count or log.last <= floor:
         return None
-    times = times_of(log)
-    place = bisect_right(times, floor - log.base) if log.base <= floor else 0
-    items: Sequence[Any] = items_of(log) or times
-    if place:
-        items = items[place:]
-    oldest = log.base + times[place]
+    items: Sequence[Any] = items_of(log)
+    oldest = log.base
+    if oldest <= floor or not items:
+        times = times_of(log)
+        items = items or times
+        if oldest <= floor:
+            place = bisect_right(times, floor - oldest)
+            items = items[place:]
+            oldest += times[place]
     if log.code == MIXED:
         return [_direct(one, items) for one in operations], oldest
     return [one.direct(items) for one in operations], oldest

@@ -22,6 +22,8 @@ BAR: Final = 40_000.0
 """Events per second with 100 specs."""
 BAR_SHARE: Final = 1 / 3
 """Of the pickled plain values."""
+MOST_TOUCHED: Final = 4_096
+"""Bytes of state that an event touches."""
 AIM_HOT_US: Final = 5.0
 AIM_ANY_US: Final = 50.0
 
@@ -65,6 +67,8 @@ class Busy(msgspec.Struct, frozen=True):
         update_us: One event into decoded state, mean.
         stored_us: Decode, one event, encode, mean.
         read_us: All values after an event, mean.
+        touched_bytes: Decoded and written anew for one event, mean: what lies open of the logs
+            that it is put into. All else is copied as it is.
         blob_bytes: State.
     """
 
@@ -72,6 +76,7 @@ class Busy(msgspec.Struct, frozen=True):
     update_us: float
     stored_us: float
     read_us: float
+    touched_bytes: float
     blob_bytes: int
 
 
@@ -165,7 +170,7 @@ def measure_busy(events_of_user: Sequence[int], count: int, told: Told) -> list[
         update = plan.update
         for event in traffic.events(wanted * 5 // 4):
             update(state, event)
-        updates, reads, stored = [], [], []
+        updates, reads, stored, touched = [], [], [], []
         for event in traffic.events(200):
             began = time.perf_counter_ns()
             update(state, event)
@@ -179,14 +184,18 @@ def measure_busy(events_of_user: Sequence[int], count: int, told: Told) -> list[
             began = time.perf_counter_ns()
             state = plan.decode(blob)
             update(state, event)
+            changed = tuple(state.entries.changed)
             blob = plan.encode(state)
             stored.append(time.perf_counter_ns() - began)
+            logs = [state.entries.found[key].log for key in changed]
+            touched.append(sum(len(log.times) + len(log.items) for log in logs if log))
         found.append(
             Busy(
                 wanted,
                 statistics.fmean(updates) / 1_000,
                 statistics.fmean(stored) / 1_000,
                 statistics.fmean(reads) / 1_000,
+                statistics.fmean(touched),
                 len(blob),
             )
         )

@@ -13,6 +13,7 @@ from benchmarks.aggregation import (
     AIM_HOT_US,
     BAR,
     BAR_SHARE,
+    MOST_TOUCHED,
     Busy,
     Size,
     Speed,
@@ -61,14 +62,17 @@ def growth(speeds: Sequence[Speed]) -> list[tuple[Speed, Speed]]:
 def print_busy(console: Console, found: Sequence[Busy]) -> None:
     """Print what one user costs, by events in the window."""
     table = Table(title="one user; 100 specs, windows up to a day; µs", title_justify="left")
-    for column in ("events a day", "update", "stored", "read all", "bytes"):
+    for column in ("events a day", "update", "stored", "read all", "touched bytes", "bytes"):
         table.add_column(column, justify="right")
     for each in found:
         table.add_row(
             f"{each.events:,}", f"{each.update_us:.1f}", f"{each.stored_us:.1f}",
-            f"{each.read_us:.1f}", f"{each.blob_bytes:,}",
+            f"{each.read_us:.1f}", f"{each.touched_bytes:,.0f}", f"{each.blob_bytes:,}",
         )  # fmt: skip
     console.print(table)
+    most = max(each.touched_bytes for each in found)
+    kept = "kept" if most <= MOST_TOUCHED else "NOT kept"
+    console.print(f"at most {MOST_TOUCHED:,} bytes are touched for an event: {most:,.0f}, {kept}")
 
 
 def print_size(console: Console, size: Size) -> None:

@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "udfs.sharding": {"udfs.errors"},
     "udfs.events": {"udfs.errors", "udfs.schemas"},
     "udfs.terminal": {"udfs.events", "udfs.errors"},
-    "udfs.expressions": {"udfs.events", "udfs.errors", "udfs.schemas"},
+    "udfs.expressions": {"udfs.events", "udfs.errors", "udfs.schemas", "udfs.slices"},
     "udfs.aggregation": {
         "udfs.expressions", "udfs.events", "udfs.errors", "udfs.schemas", "udfs.slices",
         "udfs.terminal",

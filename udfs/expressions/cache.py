@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
+from typing import Final
 
 import msgspec
 from msgspec import structs
 
 from udfs.expressions.names import Names
+from udfs.slices import Work, finish
 
 FORMAT = 4
 """Rises with every change of the generated code or of the helpers' names."""
@@ -64,6 +66,10 @@ class _Dump(msgspec.Struct, frozen=True, array_like=True):
     entries: list[_Entry]
 
 
+_AT_ONCE: Final = 50
+"""Entries of a dump that are read in one piece: a tenth of a millisecond."""
+
+
 class CodeCache:
     """Compiled expressions by text and names.
 
@@ -108,6 +114,11 @@ class CodeCache:
     @classmethod
     def load(cls, data: bytes) -> CodeCache:
         """Reads a dump; one of another Python or format, or a damaged one, counts as empty."""
+        return finish(cls.loading(data))
+
+    @classmethod
+    def loading(cls, data: bytes) -> Work[CodeCache]:
+        """Does what `load` does, some entries at a time."""
         cache = cls()
         tag = _tag()
         body = data[len(tag) + _DIGEST_BYTES :]
@@ -115,7 +126,9 @@ class CodeCache:
         if not data.startswith(tag) or hashlib.sha256(body).digest() != digest:
             return cache
         dump = msgspec.msgpack.decode(body, type=_Dump)
-        for entry in dump.entries:
+        for number, entry in enumerate(dump.entries):
+            if number % _AT_ONCE == 0:
+                yield
             shape = dump.shapes[entry.shape]
             compiled = (
                 structs.replace(shape, constants=entry.constants) if entry.constants else shape

@@ -27,7 +27,7 @@ from udfs.runtime.finishing import at_start
 from udfs.runtime.garbage import Keeper
 from udfs.runtime.loader import Loader
 from udfs.runtime.warehouse import NOTHING, Needs, Warehouse
-from udfs.slices import Sliced, finish
+from udfs.slices import Sliced, Work, finish
 
 MESSAGES: Final = ""
 """Topic of the watcher's lines that are for the workers; all others are records for Kafka."""
@@ -222,14 +222,20 @@ class Switching:
                 raise ConfigInvalid([_not_higher(resolved.revision, self.program.revision)])
         except ConfigInvalid as error:
             return [self._ack(message.revision, message.prepare_id, error.faults, now_ms)]
-        cache = CodeCache.load(base64.b64decode(message.code)) if message.code else None
-        work = Program.compiling(
-            resolved.revision, resolved.parts(), self._topics, cache, payload, self.program
-        )
+        work = self._compiling_of(resolved, payload, base64.b64decode(message.code or ""))
         self._compiling = _Compiling(
             message.prepare_id, resolved, payload, Sliced(work, self._clock)
         )
         return self._compiled(now_ms)
+
+    def _compiling_of(self, resolved: Resolved, payload: bytes, code: bytes) -> Work[Program]:
+        """Compile a manifest, piece by piece, with what the watching process has compiled."""
+        cache = (yield from CodeCache.loading(code)) if code else None
+        return (
+            yield from Program.compiling(
+                resolved.revision, resolved.parts(), self._topics, cache, payload, self.program
+            )
+        )
 
     def _compiled(self, now_ms: int) -> list[Record]:
         """Go on with compiling, and with what comes then."""

@@ -125,6 +125,7 @@ class Intake:
             if time >= state.tidy_at:
                 state.tidy_at = self.next_tidying(time)
                 self.tidy(state)
+        known: dict[_Value, Any] = {}
         for test, values, groups in _climbed(ways, event) if ways.ladders else ways.asked:
             if test is not None and not test(event, None, None):
                 continue
@@ -134,7 +135,10 @@ class Intake:
                         for sink in sinks:
                             sink(state, time, True)  # noqa: FBT003 - stands for the event
                     continue
-                value = self._value(value_of, event)
+                if value_of in known:
+                    value = known[value_of]
+                else:
+                    value = known[value_of] = self._value(value_of, event)
                 if value is None:
                     continue
                 for take, streams, sinks in kinds:

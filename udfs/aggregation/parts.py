@@ -93,7 +93,7 @@ class Parts:
 
     def _reading(self, spec: Spec) -> Reading:
         made = self._operation(spec)
-        stream = self._stream(spec, kind_of_stream(made.kind))
+        stream = self._stream(spec, made.kind)
         stream.kinds.add(made.kind)
         shape = spec.window
         if shape.kind == "sliding":
@@ -125,12 +125,20 @@ class Parts:
             self._operations[structure] = made
         return made
 
-    def _stream(self, spec: Spec, kind: str) -> Stream:
-        name = spec.stream(kind)
+    def _stream(self, spec: Spec, own: str) -> Stream:
+        """Give the stream for functions of a kind.
+
+        A value that a function cannot take does not use its group, so those of other kinds have
+        other groups in the end.
+        """
+        kind, grouped = kind_of_stream(own), spec.group_by is not None
+        name = spec.stream(own if grouped else kind)
         stream = self._by_name.get(name)
         if stream is None:
-            groups = None if spec.group_by is None else spec.max_groups
+            groups = spec.max_groups if grouped else None
             stream = Stream(key_of(*name), len(self.streams), kind, groups)
+            if grouped and own != kind:
+                stream.before = key_of(*spec.stream(kind))
             self._by_name[name] = stream
             self.streams.append(stream)
             self.members.append(spec)

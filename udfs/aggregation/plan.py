@@ -149,6 +149,10 @@ class Plan:
         else:
             state = states.decode(blob)
             if state.plan != self._hash:
+                if blob[:1] == states.ONE_STREAM:
+                    for stream in self._grouped.values():
+                        if stream.before is not None:
+                            state.copy_groups(stream.before, stream.key)
                 self._adopt(state)
         state.tidy_at = self._intake.next_tidying(state.newest)
         return state

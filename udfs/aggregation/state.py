@@ -1,11 +1,13 @@
 """State of one user's aggregates, and its bytes.
 
-As bytes: one byte of version (2), then the MessagePack array ``[plan, newest, entries, grouped]``.
+As bytes: one byte of version (3), then the MessagePack array ``[plan, newest, entries, grouped]``.
 ``plan`` is the hash of the plan that wrote it, ``newest`` the largest event time that concerned it.
 ``entries`` maps the hash of a stream (event types, condition, value) to the bytes of ``[log,
 cells]``: raw entries for its sliding windows, and by the hash of window and function what all
 others keep; ``grouped`` maps streams with ``group_by`` to such entries by group, the longest unused
 first. What a plan does not know is dropped when a blob is next read; the rest lives on.
+
+In version 2 the groups of functions of all kinds were one stream; they are read.
 
 An entry is decoded when it is touched, and encoded when it was changed: an event touches a few.
 """
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from udfs.aggregation.reader import Memo
     from udfs.aggregation.stream import Stream
 
-VERSION: Final = b"\x02"
+VERSION: Final = b"\x03"
+ONE_STREAM: Final = b"\x02"
+"""The version before."""
 NEVER: Final = -(2**62)
 """A time before every event: nothing was taken in yet."""
 
@@ -95,7 +99,10 @@ class Entries(Generic[Key]):
         if entry is None:
             raw = self._raws.get(key)
             if raw is not None:
-                entry = self.found[key] = guarded(_entry, raw)
+                try:
+                    entry = self.found[key] = _entry(raw)
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    raise _damaged(error) from error
         return entry
 
     def put(self, key: Key, entry: Entry) -> None:
@@ -183,6 +190,12 @@ class State:
         self._groups[key] = found
         return found
 
+    def copy_groups(self, key: int, to: int) -> None:
+        """Give a stream the groups that another one has stored, if it has none."""
+        raw = self._raw_groups.get(key)
+        if raw is not None:
+            self._raw_groups.setdefault(to, raw)
+
     def remove_groups(self, key: int) -> None:
         """Drop all groups of a stream."""
         self._groups.pop(key, None)
@@ -216,7 +229,7 @@ def decode(blob: bytes) -> State:
     Raises:
         StateIncompatible: Not a state, or one of another version.
     """
-    if blob[:1] != VERSION:
+    if blob[:1] not in (VERSION, ONE_STREAM):
         raise StateIncompatible(
             f"state of aggregates has version {blob[0]}, this code reads version {VERSION[0]}: "
             "restore with the release that wrote it, or start without this state"
@@ -234,6 +247,10 @@ def guarded(read: Callable[[Any], Any], raw: Any) -> Any:
     try:
         return read(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise StateIncompatible(
-            f"state of aggregates is damaged ({error}): restore another checkpoint"
-        ) from error
+        raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> StateIncompatible:
+    return StateIncompatible(
+        f"state of aggregates is damaged ({error}): restore another checkpoint"
+    )

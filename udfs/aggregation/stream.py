@@ -37,6 +37,7 @@ class Stream:
 
     Attributes:
         longest_ms: Longest window that reads raw entries, ms; 0: none does.
+        before: Its key in states of version 2, if that was another one.
     """
 
     def __init__(self, key: int, index: int, kind: str, max_groups: int | None) -> None:
@@ -59,6 +60,7 @@ class Stream:
         self.groups_dropped = 0
         self.wrong_kind = 0
         self.longest_ms = 0
+        self.before: int | None = None
         self._slides_only = True
         """All its windows read the log."""
         self._slack_ms = 0

@@ -97,6 +97,17 @@ def test_as_many_groups_as_wanted() -> None:
     assert plan.counters["groups_dropped"] == 1
 
 
+def test_what_a_function_cannot_take_uses_no_group() -> None:
+    """Though another function of the same values and groups can."""
+    spec = {"aggregate": "s", "function": "sum", "value": "props.x", "group_by": "props.g",
+            "max_groups": 2}  # fmt: skip
+    both = Plan.compile([spec, spec | {"aggregate": "l", "function": "last"}])
+    state = both.decode(b"")
+    for i, (group, x) in enumerate([("a", 1), ("b", 2), ("c", "text"), ("a", "text"), ("d", 3)]):
+        both.update(state, event(i, g=group, x=x))
+    assert both.read(state, ["s", "l"], 4) == {"s": {"b": 2, "d": 3}, "l": {"a": "text", "d": 3}}
+
+
 def test_texts_of_a_megabyte() -> None:
     """As a group and as a value: passed over, counted."""
     specs = [

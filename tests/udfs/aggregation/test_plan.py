@@ -244,7 +244,7 @@ def test_golden_blobs(path: Path) -> None:
 
 
 def golden_events_2() -> list[Event]:
-    """Give the events that the golden blobs of versions 2 and 3 hold: tiles, and a block of them."""
+    """Give the events of the golden blobs of versions 2 and 3: tiles, and a block of them."""
     t = 1_700_000_000_000
     events = [pay(t + n * 311, (n * 37 % 101) / 4 if n % 3 else n % 7) for n in range(4_300)]
     late = [pay(t + n * 11_117 - 60_000, "text" if n % 2 else 12.34) for n in range(100)]

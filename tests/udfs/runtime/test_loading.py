@@ -292,8 +292,12 @@ def revision(there: dict[str, Any], number: int, which: int = 0) -> Resolved:
     return complete(Resolved.of(number, **parts), objects.get)
 
 
+def _refuse_to_load(_loader: ProcessLoader, task: object) -> None:
+    raise AssertionError(f"{task} is loaded")
+
+
 def test_a_revision_is_ready_when_everything_is_there(
-    there: dict[str, Any], tmp_path: Path
+    there: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stream goes on with what it has meanwhile; the one before stays for the way back."""
     worker = Worker(tmp_path, revision(there, 1), {})
@@ -305,11 +309,12 @@ def test_a_revision_is_ready_when_everything_is_there(
     worker.hear(type="commit", revision=2, prepare_id="p")
     assert switching.program.resources.tables["user"].release == 2
     assert switching.program.resources.models["ctr"].version == 2
-    # Back: nothing is to be loaded, so the answer comes at once.
-    payload = base64.b64encode(revision(there, 3, 0).dump()).decode()
-    (ack,) = worker.hear(type="prepare", revision=3, prepare_id="q", payload=payload)
+    # Back: nothing is to be loaded.
+    with monkeypatch.context() as patched:
+        patched.setattr(ProcessLoader, "start", _refuse_to_load)
+        ack = worker.prepare(revision(there, 3, 0))
     assert ack["status"] == "READY"
-    worker.hear(type="commit", revision=3, prepare_id="q")
+    worker.hear(type="commit", revision=3, prepare_id="p")
     assert switching.program.resources.tables["user"].release == 1
     switching.close()
     again = Worker(tmp_path, revision(there, 1), {COMMITTED: worker.state[COMMITTED]})

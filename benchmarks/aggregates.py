@@ -28,9 +28,7 @@ class Found(msgspec.Struct, frozen=True):
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Say what can be asked for."""
-    parser.add_argument(
-        "--plots", type=Path, metavar="FOLDER", help="of aggregation: where charts are drawn"
-    )
+    parser.add_argument("--plots", metavar="FOLDER", help="of aggregation: where charts are drawn")
 
 
 def run(console: Console, options: argparse.Namespace) -> Found:
@@ -52,9 +50,10 @@ def run(console: Console, options: argparse.Namespace) -> Found:
     report_aggregates.print_busy(console, busy)
     report_aggregates.print_size(console, size)
     if options.plots is not None:
-        options.plots.mkdir(parents=True, exist_ok=True)
+        folder = Path(options.plots)
+        folder.mkdir(parents=True, exist_ok=True)
         for name, drawn in report_aggregates.plots(speeds, busy).items():
-            path = options.plots / f"{name}.svg"
+            path = folder / f"{name}.svg"
             path.write_text(drawn)
             console.print(f"drawn to {path}")
     return Found(speeds, busy, size)

@@ -39,7 +39,7 @@ def test_a_small_run_prints_and_draws(tmp_path: Path, monkeypatch: pytest.Monkey
     """The tables have all rows, the charts are SVG with all lines."""
     monkeypatch.setattr(aggregation, "SIZES", (1, 10))
     console = Console(record=True, width=150)
-    options: Any = argparse.Namespace(quick=True, users=5, rounds=1, plots=tmp_path)
+    options: Any = argparse.Namespace(quick=True, users=5, rounds=1, plots=str(tmp_path))
     found = aggregates.run(console, options)
     assert [(one.series, one.specs) for one in found.speeds] == [
         (series.name, count) for series in SERIES for count in (1, 10)

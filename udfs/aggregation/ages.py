@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 from udfs.aggregation.specs import key_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from udfs.aggregation.parts import Reading
     from udfs.aggregation.plan import Plan
+
+
+class Kept(NamedTuple):
+    """What an aggregate reads, if that has an age.
+
+    Args:
+        key: Its hash.
+        reach_ms: How far back raw entries reach, ms; 0 for all else.
+        complete_since: Gives from the time since which it is kept when the aggregate misses
+            nothing, both ms.
+    """
+
+    key: int
+    reach_ms: int
+    complete_since: Callable[[int], int | None]
+
+
+def kept_by(reading: Reading) -> Kept | None:
+    """Give what an aggregate reads; None if it has no age.
+
+    Args:
+        reading: Of an aggregate that is not derived.
+    """
+    window, window_ms = reading.window, reading.window_ms
+    if window is None:
+        assert window_ms is not None
+        stream = reading.stream
+        return Kept(stream.key, stream.longest_ms, lambda since: since + window_ms)
+    if window.complete_since(0) is None:
+        return None
+    return Kept(key_of(reading.stream.key, reading.cell), 0, window.complete_since)
 
 
 class Ages:
@@ -28,11 +62,8 @@ class Ages:
 
     def __init__(self, plan: Plan | None = None) -> None:
         self.since: dict[int, tuple[int, int]] = {}
-        self._readings: dict[str, Reading] = {}
-        self._rests_on: dict[str, frozenset[str]] = {}
-        if plan is not None:
-            self._readings = plan.parts.readings
-            self._rests_on = {name: plan.rests_on(name) for name in plan.names}
+        self._kept: Mapping[str, Kept] = {} if plan is None else plan.kept
+        self._rests_on: Mapping[str, frozenset[str]] = {} if plan is None else plan.rests_on
 
     def activate(self, at: int, before: Ages | None = None) -> None:
         """Note that the aggregates come into force.
@@ -43,17 +74,15 @@ class Ages:
         """
         known = {} if before is None else before.since
         self.since = {}
-        for reading in self._readings.values():
-            kept = _kept(reading)
-            if kept is None:
-                continue
-            reach = reading.stream.longest_ms if reading.window is None else 0
-            found = known.get(kept)
+        for key, reach_ms, _ in self._kept.values():
+            found = known.get(key)
             if found is None:
-                self.since[kept] = at, reach
+                self.since[key] = at, reach_ms
             else:
-                since, reached = found
-                self.since[kept] = (since if reach <= reached else max(since, at - reached)), reach
+                since, before_ms = found
+                if reach_ms > before_ms:
+                    since = max(since, at - before_ms)
+                self.since[key] = since, reach_ms
 
     def complete_since(self, name: str, floor: int) -> int | None:
         """Give the event time from which an aggregate has seen all that is in its window, ms.
@@ -64,25 +93,9 @@ class Ages:
             name: Of the aggregate.
             floor: What was before this event time did not come at all, ms.
         """
-        found = [self._of(self._readings[base], floor) for base in self._rests_on[name]]
+        found = []
+        for base in self._rests_on[name]:
+            kept = self._kept.get(base)
+            if kept is not None and kept.key in self.since:
+                found.append(kept.complete_since(max(self.since[kept.key][0], floor)))
         return max((one for one in found if one is not None), default=None)
-
-    def _of(self, reading: Reading, floor: int) -> int | None:
-        kept = _kept(reading)
-        found = None if kept is None else self.since.get(kept)
-        if found is None:
-            return None
-        since = max(found[0], floor)
-        if reading.window is not None:
-            return reading.window.complete_since(since)
-        assert reading.window_ms is not None
-        return since + reading.window_ms
-
-
-def _kept(reading: Reading) -> int | None:
-    """Name what an aggregate reads: raw entries, or a cell; None if it has no age."""
-    if reading.window is None:
-        return reading.stream.key
-    if reading.window.complete_since(0) is None:
-        return None
-    return key_of(reading.stream.key, reading.cell)

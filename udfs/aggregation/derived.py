@@ -43,6 +43,19 @@ def in_order(derived: Mapping[str, frozenset[str]]) -> tuple[list[str], list[str
     return order, [name for name in derived if name not in found]
 
 
+def rests_of(specs: Sequence[Spec]) -> dict[str, frozenset[str]]:
+    """Give by name the aggregates that are worked out for it: itself, or what it is derived from.
+
+    Args:
+        specs: Without circles, and with all that derived ones read.
+    """
+    reads = reads_of(specs)
+    found = {one.name: frozenset((one.name,)) for one in specs if one.name not in reads}
+    for name in in_order(reads)[0]:
+        found[name] = frozenset().union(*(found[read] for read in reads[name]))
+    return found
+
+
 def needed(specs: Sequence[Spec], names: Collection[str]) -> list[Spec]:
     """Give the aggregates of these names, and what they are derived from, in the order of `specs`.
 

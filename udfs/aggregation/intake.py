@@ -12,6 +12,7 @@ from udfs.expressions.ladder import Comparison, Ladder, comparison_of, sort_out
 
 if TYPE_CHECKING:
     from udfs.aggregation.parts import Parts
+    from udfs.aggregation.sifting import Sifter
     from udfs.aggregation.specs import Spec
     from udfs.aggregation.state import State
     from udfs.aggregation.stream import Stream
@@ -55,13 +56,10 @@ class Intake:
 
     Attributes:
         event_types: Types that concern any stream, None for all.
-        tidy: Drops what no reading of a state needs any more.
-        tidy_every_ms: How often that is done, event time.
     """
 
-    def __init__(self) -> None:
-        self.tidy: Callable[[State], None] = _nothing
-        self.tidy_every_ms = 1
+    def __init__(self, sifter: Sifter) -> None:
+        self._sifter = sifter
         self._wheres: dict[str, Expression] = {}
         self._untyped = _NOWHERE
         self._index: dict[str, _Ways] = {}
@@ -72,13 +70,14 @@ class Intake:
         self._group_too_long = 0
 
     @classmethod
-    def making(cls, parts: Parts) -> Work[Intake]:
+    def making(cls, parts: Parts, sifter: Sifter) -> Work[Intake]:
         """Index the streams of a plan, an event type at a time.
 
         Args:
             parts: Of the plan.
+            sifter: Tidies states once in a while.
         """
-        intake = cls()
+        intake = cls(sifter)
         of_all: list[_Member] = []
         by_type: dict[str, list[_Member]] = {}
         for spec, stream in zip(parts.members, parts.streams, strict=True):
@@ -123,8 +122,8 @@ class Intake:
         if time > state.newest:
             state.newest = time
             if time >= state.tidy_at:
-                state.tidy_at = self.next_tidying(time)
-                self.tidy(state)
+                state.tidy_at = self._sifter.next_tidying(time)
+                self._sifter.tidy(state)
         known: dict[_Value, Any] = {}
         for test, values, groups in _climbed(ways, event) if ways.ladders else ways.asked:
             if test is not None and not test(event, None, None):
@@ -153,11 +152,7 @@ class Intake:
                             if stream.takes(item):
                                 stream.update(state, time, item)
             if groups:
-                self._grouped(state, event, time, groups)
-
-    def next_tidying(self, time: int) -> int:
-        """Give the event time after another one at which a state is tidied."""
-        return (time // self.tidy_every_ms + 1) * self.tidy_every_ms
+                self._grouped(state, event, groups, known)
 
     def _value(self, value_of: _Value, event: Event) -> Any:
         """Give the value, None if there is none."""
@@ -171,13 +166,19 @@ class Intake:
             return None
         return value
 
-    def _grouped(self, state: State, event: Event, time: int, groups: _Groups) -> None:
+    def _grouped(
+        self, state: State, event: Event, groups: _Groups, known: dict[_Value, Any]
+    ) -> None:
         for group_of, values in groups:
             group = self._group(group_of, event)
             if group is None:
                 continue
             for value_of, kinds in values:
-                value = True if value_of is None else self._value(value_of, event)
+                value: Any = True
+                if value_of is not None:
+                    if value_of not in known:
+                        known[value_of] = self._value(value_of, event)
+                    value = known[value_of]
                 if value is None:
                     continue
                 for take, stream in kinds:
@@ -185,7 +186,7 @@ class Intake:
                     if item is None:
                         stream.wrong_kind += 1
                     elif stream.takes(item):
-                        stream.update_group(state, group, time, item)
+                        stream.update_group(state, group, event.event_time, item)
 
     def _group(self, group_of: _Value, event: Event) -> str | None:
         try:
@@ -226,10 +227,6 @@ def _climbed(ways: _Ways, event: Event) -> list[_Way]:
         else:
             found += [sure for _, sure in holding]
     return found
-
-
-def _nothing(state: State) -> None:
-    """Drop nothing."""
 
 
 class _Member:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from udfs.aggregation import legacy
 from udfs.aggregation import state as states
-from udfs.aggregation.derived import in_order, needed, reads_of
+from udfs.aggregation.ages import kept_by
+from udfs.aggregation.derived import in_order, needed, reads_of, rests_of
 from udfs.aggregation.intake import Intake
 from udfs.aggregation.parts import Parts
 from udfs.aggregation.reader import Reader
 from udfs.aggregation.reading import reading
+from udfs.aggregation.sifting import Sifter
 from udfs.aggregation.specs import key_of
 from udfs.aggregation.state import NEVER, State
 from udfs.expressions import EvaluationError
@@ -27,13 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from udfs.aggregation.specs import Spec
-    from udfs.aggregation.state import Entries, Entry
-    from udfs.aggregation.stream import Stream
     from udfs.events.event import Event
     from udfs.expressions import CodeCache
     from udfs.slices import Work
 
-_TIDY_AT_LEAST_MS: Final = 3_600_000
 _READERS: Final = 1_000
 """So many different sets of names are remembered."""
 
@@ -45,6 +44,7 @@ class Plan:
         specs: Checked specs.
         parts: Of those that are not derived.
         intake: Of the parts.
+        sifter: Of the parts.
 
     Attributes:
         names: Of all aggregates, as given.
@@ -53,31 +53,33 @@ class Plan:
         event_types: Types that concern it, None for all.
         has_hot: Whether any aggregate is hot.
         retention_ms: How long after its last event a user's state matters; None: for ever.
+        rests_on: By name the aggregates that are worked out for it: itself, or what it is derived
+            from.
+        kept: What those that are not derived keep, by name.
     """
 
-    def __init__(self, specs: Sequence[Spec], parts: Parts, intake: Intake) -> None:
+    def __init__(self, specs: Sequence[Spec], parts: Parts, intake: Intake, sifter: Sifter) -> None:
         self.specs = tuple(specs)
         self.names: tuple[str, ...] = tuple(spec.name for spec in specs)
         self.parts = parts
         self._intake = intake
+        self._sifter = sifter
         derived = {one.name: one.derive for one in specs if one.derive is not None}
         self._derived = [(name, derived[name]) for name in in_order(reads_of(specs))[0]]
+        self.rests_on = rests_of(specs)
+        self.kept = {name: kept for name, one in parts.readings.items() if (kept := kept_by(one))}
         self._hot = tuple(one.name for one in specs if one.tier == "hot")
         self.has_hot = bool(self._hot)
         self._numbered = 0
         self._readers: dict[tuple[str, ...], Reader] = {}
         streams = self.parts.streams
         self._hash = key_of(sorted(stream.key for stream in streams), sorted(self.parts.cells))
-        self._ungrouped = {one.key: one for one in streams if one.max_groups is None}
-        self._grouped = {one.key: one for one in streams if one.max_groups is not None}
         self.event_types = self._intake.event_types
         retentions = [stream.retention_ms for stream in streams]
         bounded = [one for one in retentions if one is not None]
         self.retention_ms: int | None = (
             max(bounded, default=0) if len(bounded) == len(retentions) else None
         )
-        self._intake.tidy_every_ms = max(_TIDY_AT_LEAST_MS, max(bounded, default=0) // 4)
-        self._intake.tidy = self.tidy
         self.update: Callable[[State, Event], None] = self._intake.update
         """``update(state, event)`` takes one event in, late or not, in order of arrival. HOT."""
         self._derive_errors = 0
@@ -122,8 +124,9 @@ class Plan:
             specs: What derived ones read must be among them; see `needed`.
         """
         parts = yield from Parts.making([spec for spec in specs if spec.derive is None])
-        intake = yield from Intake.making(parts)
-        return cls(specs, parts, intake)
+        sifter = Sifter(parts.streams)
+        intake = yield from Intake.making(parts, sifter)
+        return cls(specs, parts, intake, sifter)
 
     @property
     def counters(self) -> dict[str, int]:
@@ -149,12 +152,9 @@ class Plan:
         else:
             state = states.decode(blob)
             if state.plan != self._hash:
-                if blob[:1] == states.ONE_STREAM:
-                    for stream in self._grouped.values():
-                        if stream.before is not None:
-                            state.copy_groups(stream.before, stream.key)
-                self._adopt(state)
-        state.tidy_at = self._intake.next_tidying(state.newest)
+                state.plan = self._hash
+                self._sifter.adopt(state, blob[:1])
+        state.tidy_at = self._sifter.next_tidying(state.newest)
         return state
 
     def encode(self, state: State) -> bytes:
@@ -210,35 +210,15 @@ class Plan:
         """
         found = {}
         for name in names if state.cut else ():
-            since = max((state.cut.get(base, 0) for base in self.rests_on(name)), default=0)
+            since = max((state.cut.get(base, 0) for base in self.rests_on[name]), default=0)
             if since > at:
                 found[name] = since
         return found
-
-    def rests_on(self, name: str) -> frozenset[str]:
-        """Give the aggregates that are worked out for a name: itself, or what it is derived from.
-
-        Args:
-            name: Of an aggregate.
-
-        Raises:
-            KeyError: The plan does not have it.
-        """
-        if name not in self.names:
-            raise KeyError(f"no aggregate {name!r}; there are {sorted(self.names)}")
-        found = (one.name for one in needed(self.specs, [name]))
-        return frozenset(one for one in found if one in self.parts.readings)
 
     def prepare(self, state: State) -> None:
         """Work out what is hot, so that a reading soon after finds it."""
         if self._hot and state.newest >= 0:
             self.read(state, self._hot, state.newest)
-
-    def tidy(self, state: State) -> None:
-        """Drop what no reading needs any more: streams that brought nothing for long."""
-        state.settle()
-        newest = state.newest
-        self._sift(state, lambda stream, entry: stream.forget(entry, newest))
 
     def _reader(self, wanted: tuple[str, ...]) -> Reader:
         missing = set(wanted).difference(self.names)
@@ -253,33 +233,3 @@ class Plan:
         self._numbered += 1
         reader = self._readers[wanted] = Reader(self._numbered, self.parts, base, derived)
         return reader
-
-    def _adopt(self, state: State) -> None:
-        """Take over a state that another plan wrote."""
-        state.plan = self._hash
-        self._sift(state, lambda stream, entry: stream.adopt(entry))
-
-    def _sift(self, state: State, keep: Callable[[Stream, Entry], bool]) -> None:
-        """Keep the entries of known streams that have anything left."""
-        for key in state.entries.keys():  # noqa: SIM118 - a list
-            _sift_one(state.entries, key, self._ungrouped.get(key), keep)
-        for key in state.grouped_keys():
-            groups, stream = state.groups(key), self._grouped.get(key)
-            if groups is None or stream is None:
-                state.remove_groups(key)
-                continue
-            for group in groups.keys():  # noqa: SIM118 - a list
-                entry = groups.get(group)
-                if entry is not None:
-                    keep(stream, entry)
-                    groups.changed[group] = None
-
-
-def _sift_one(
-    entries: Entries[Any], key: Any, stream: Stream | None, keep: Callable[[Stream, Entry], bool]
-) -> None:
-    entry = None if stream is None else entries.get(key)
-    if stream is None or entry is None or not keep(stream, entry):
-        entries.remove(key)
-    else:
-        entries.changed[key] = None

@@ -146,11 +146,14 @@ def decode_ages(blob: bytes | None) -> Ages | None:
     try:
         stored = msgspec.msgpack.decode(blob, type=_Stored)
     except msgspec.DecodeError as error:
-        raise StateIncompatible(f"the ages of a shard's rules are damaged: {error}") from error
+        raise StateIncompatible(
+            f"the ages of a shard's rules and aggregates are damaged: {error}; restore another "
+            "checkpoint"
+        ) from error
     if not 1 <= stored.version <= VERSION:
         raise StateIncompatible(
-            f"the ages of a shard's rules have version {stored.version}, this code reads up to "
-            f"{VERSION}: restore the savepoint with the release that wrote it"
+            f"the ages of a shard's rules and aggregates have version {stored.version}, this code "
+            f"reads up to {VERSION}: restore the savepoint with the release that wrote it"
         )
     ages = Ages(RuleAges(()), AggregateAges())
     ages.rules.since = _by_hash(stored.since)

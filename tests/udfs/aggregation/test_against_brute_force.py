@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.udfs.aggregation.brute import brute, close, moment, scipy_moment
 from tests.udfs.aggregation.specs import all_specs
 from udfs.aggregation import Plan, aggregate
+from udfs.aggregation.sifting import Sifter
 from udfs.events.codec import from_dict
 
 SPECS = all_specs()
@@ -115,7 +116,7 @@ def in_mid_stream(events: list[dict[str, Any]], data: st.DataObject) -> None:
         if data.draw(st.sampled_from([False, False, True])):
             at = state.newest + data.draw(st.sampled_from([0, 0, 1, 3, 8, 30]))
             assert_right(plan.read(state, plan.names, at), SPECS, seen, at)
-    plan.tidy(state)
+    Sifter(plan.parts.streams).tidy(state)
     at = max(state.newest, 0)
     assert_right(plan.read(state, plan.names, at), SPECS, seen, at)
 

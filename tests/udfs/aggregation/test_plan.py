@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +228,22 @@ def test_an_average_does_not_take_over_a_sum_of_version_1() -> None:
     plan = Plan.compile([SUM, {**SUM, "aggregate": "a", "function": "avg"}])
     state = plan.decode(bytes.fromhex(GOLDEN.read_text(encoding="ascii")))
     assert plan.read(state, plan.names, 1_700_000_000_000) == {"s": 2.0**64 + 2.0**12, "a": None}
+
+
+def test_a_plan_is_no_cyclic_garbage() -> None:
+    """A replaced one goes with the last who holds it: a worker has no time to look for it."""
+    specs = [SUM, SUM_1H, {"aggregate": "d", "derive": "s + s1"},
+             {**SUM, "aggregate": "g", "group_by": "props.x"}]  # fmt: skip
+    gc.collect()
+    gc.disable()
+    try:
+        plan = Plan.compile(specs)
+        plan.read(after(plan, pay(1)), plan.names, 1)
+        gone = [weakref.ref(one) for one in (plan, plan.parts)]
+        del plan
+        assert [one() for one in gone] == [None, None]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("path", [GOLDEN_2, GOLDEN_3], ids=["2", "3"])
